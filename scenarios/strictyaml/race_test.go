@@ -1,0 +1,5 @@
+//go:build race
+
+package strictyaml_test
+
+func init() { raced = true }

@@ -1,0 +1,74 @@
+package reports
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+)
+
+// Format writes a run in one form. What it writes is safe to show where that form
+// is shown, whatever the peer sent.
+type Format func(w io.Writer, run Run) error
+
+// Formats are the forms a report can be written in, by the name a user gives.
+var Formats = []struct {
+	Name  string
+	Doc   string // completes "the report is ..."
+	Write Format
+}{
+	{"terminal", "text for people: what failed, why, and how to see it again", Terminal{Width: 100}.Write},
+	{"json", "everything, for programs: documented, versioned and deterministic", JSON},
+	{"junit", "JUnit XML, which continuous-integration services read", JUnit},
+}
+
+// WriteFile writes a report to path, whole or not at all: an existing file is
+// replaced only once the new one is on the disk. What is not a regular file, such
+// as /dev/stdout, is written to directly: a rename would put a file in the place of
+// the device.
+func WriteFile(path string, format Format, run Run) error {
+	if err := writeFile(path, format, run); err != nil {
+		return fmt.Errorf("write report %s: %w", path, err)
+	}
+	return nil
+}
+
+func writeFile(path string, format Format, run Run) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return fill(f, format, run, false)
+	}
+	temporary := fmt.Sprintf("%s.%08x.tmp", path, rand.Uint32())
+	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	err = fill(f, format, run, true)
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		os.Remove(temporary) // the error that led here is the one to tell
+	}
+	return err
+}
+
+// fill writes the report to f and closes it.
+func fill(f *os.File, format Format, run Run, sync bool) error {
+	w := bufio.NewWriter(f)
+	err := format(w, run)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	return err
+}

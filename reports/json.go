@@ -1,0 +1,98 @@
+package reports
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// JSON writes the run as one indented JSON object, whose schema is Schema:
+//
+//	schema    "hookanvil.report/1"; a change that an old reader would misread raises the number
+//	tool      name and version of the program that judged
+//	subject   {role, target, probe}: what was judged, and how its effects were counted
+//	profile   the provider whose deliveries were sent
+//	seed      the same seed plans the same deliveries
+//	started, ended  RFC 3339
+//	state     "complete", "interrupted" or "incomplete"
+//	notes[]   findings about the run as a whole
+//	stale[]   known failures that excuse nothing any more
+//	totals    {pass, fail, known, warn, skip, inconclusive}; known counts some of fail
+//	results[] {id, title, level, source, why, verdict, reason, status_only, known,
+//	          figures[], reproduce, evidence[], duration_ms}, in the order of the catalogue
+//	figures[] {name, value, unit, note}: what a measuring case measured
+//	evidence[] {label, outcome, detail, status, effects, sent, received, sent_bytes, received_bytes,
+//	          remote, notes[], started_ms, first_byte_ms, duration_ms}
+//
+// What a peer sent stands in sent and received as Printable shows it. Empty fields
+// are left out. The same run gives the same bytes.
+func JSON(w io.Writer, run Run) error {
+	run.Schema, run.Totals = Schema, run.Count()
+	if run.Results == nil {
+		run.Results = []Result{}
+	}
+	b, err := json.MarshalIndent(run, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the JSON report: %w", err)
+	}
+	_, err = w.Write(append(inertJSON(b), '\n'))
+	return err
+}
+
+// inertJSON escapes, within the strings of a JSON text, what a terminal or a
+// continuous-integration service would act upon, should it be shown there.
+func inertJSON(b []byte) []byte {
+	b = bytes.ReplaceAll(b, []byte("##"), []byte(`#\u0023`))
+	var out bytes.Buffer
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		switch {
+		case unicode.IsPrint(r) || r == '\n':
+			out.Write(b[:n])
+		case r > 0xffff:
+			fmt.Fprintf(&out, `\u%04x\u%04x`, 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+		b = b[n:]
+	}
+	return out.Bytes()
+}
+
+// ReadJSON reads what JSON wrote. A report of another schema, one that is cut off
+// and one whose totals are not those of its results are errors.
+func ReadJSON(r io.Reader) (Run, error) {
+	var run Run
+	d := json.NewDecoder(r)
+	if err := d.Decode(&run); err != nil {
+		return Run{}, fmt.Errorf("read JSON report: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Run{}, fmt.Errorf("read JSON report: something follows the report")
+	}
+	return run, run.check()
+}
+
+func (r *Run) check() error {
+	seen := map[string]bool{}
+	for _, result := range r.Results {
+		if !result.Verdict.valid() || seen[result.ID] {
+			return fmt.Errorf("read JSON report: result %q has verdict %q, or stands there twice", result.ID, result.Verdict)
+		}
+		seen[result.ID] = true
+	}
+	switch states := []string{Complete, Interrupted, Incomplete}; {
+	case r.Schema != Schema:
+		return fmt.Errorf("read JSON report: its schema is %q, and this version reads %q", r.Schema, Schema)
+	case !slices.Contains(states, r.State):
+		return fmt.Errorf("read JSON report: its state is %q; it should be one of %s", r.State, strings.Join(states, ", "))
+	case r.Totals != r.Count():
+		return fmt.Errorf("read JSON report: its totals are not those of its results: it was edited or damaged")
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+// Package reports tells what a run found: the result model, the journal that
+// survives a crash, and one file for each format it can be rendered in.
+package reports
+
+import (
+	"encoding/json"
+	"math"
+	"time"
+)
+
+// Verdict is the judgement of one case.
+type Verdict string
+
+const (
+	Pass         Verdict = "pass"
+	Fail         Verdict = "fail"
+	Warn         Verdict = "warn"         // a should or may that is not met
+	Skip         Verdict = "skip"         // does not apply; Reason says why
+	Inconclusive Verdict = "inconclusive" // could not be judged; Reason says why
+)
+
+// Schema is the version of the JSON report.
+const Schema = "hookanvil.report/1"
+
+// Run is everything a run found.
+type Run struct {
+	Schema  string    `json:"schema"`
+	Tool    string    `json:"tool"` // "hookanvil v0.1.0"
+	Subject Subject   `json:"subject"`
+	Profile string    `json:"profile"`
+	Seed    uint64    `json:"seed"`
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended,omitzero"`
+	// State is "complete", "interrupted" or, read back from a journal that has no
+	// end, "incomplete".
+	State string   `json:"state"`
+	Notes []string `json:"notes,omitempty"` // findings about the run as a whole
+	// Stale are the ids in the known-failures file that excuse nothing any more.
+	Stale   []string `json:"stale,omitempty"`
+	Totals  Totals   `json:"totals"`
+	Results []Result `json:"results"`
+}
+
+// Subject is what was judged.
+type Subject struct {
+	Role   string `json:"role"` // "receiver" or "sender"
+	Target string `json:"target"`
+	// Probe says how effects were counted; empty means that verdicts rest on
+	// statuses alone.
+	Probe string `json:"probe,omitempty"`
+}
+
+// Totals counts verdicts.
+type Totals struct {
+	Pass         int `json:"pass"`
+	Fail         int `json:"fail"`
+	Known        int `json:"known,omitempty"` // of the failures: those that are known
+	Warn         int `json:"warn"`
+	Skip         int `json:"skip"`
+	Inconclusive int `json:"inconclusive"`
+}
+
+// Result is the judgement of one case, with what it rests on.
+type Result struct {
+	ID      string  `json:"id"` // receiver/signature/body-bit-flipped
+	Title   string  `json:"title"`
+	Level   string  `json:"level"` // must, should, may
+	Source  string  `json:"source,omitempty"`
+	Why     string  `json:"why,omitempty"`
+	Verdict Verdict `json:"verdict"`
+	Reason  string  `json:"reason,omitempty"`
+	// StatusOnly marks a verdict that rests on statuses, since no probe told of effects.
+	StatusOnly bool `json:"status_only,omitempty"`
+	// Known is the reason given in the known-failures file, where the case is in it.
+	Known     string        `json:"known,omitempty"`
+	Figures   []Figure      `json:"figures,omitempty"`   // what a measuring case measured
+	Reproduce string        `json:"reproduce,omitempty"` // a command, secrets as environment variables
+	Duration  time.Duration `json:"-"`                   // rendered as duration_ms
+	Evidence  []Exchange    `json:"evidence,omitempty"`
+}
+
+// Figure is one measured quantity.
+type Figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"` // s, ms, count, bytes
+	Note  string  `json:"note,omitempty"`
+}
+
+// Exchange is one attempt and its answer, as evidence: printable, bounded, and
+// free of secrets.
+type Exchange struct {
+	Label         string   `json:"label"` // control before, step 1: body flip-bit, ...
+	Outcome       string   `json:"outcome"`
+	Detail        string   `json:"detail,omitempty"`
+	Status        int      `json:"status,omitempty"`
+	Effects       *int     `json:"effects,omitempty"`
+	Sent          string   `json:"sent,omitempty"`     // the request, control characters escaped
+	Received      string   `json:"received,omitempty"` // the answer, control characters escaped
+	SentBytes     int64    `json:"sent_bytes"`
+	ReceivedBytes int64    `json:"received_bytes"`
+	Remote        string   `json:"remote,omitempty"`
+	Notes         []string `json:"notes,omitempty"`
+	StartedMS     float64  `json:"started_ms"` // since the run began
+	FirstByteMS   float64  `json:"first_byte_ms,omitempty"`
+	DurationMS    float64  `json:"duration_ms"`
+}
+
+// MarshalJSON writes the duration in milliseconds, as the report documents it.
+func (r Result) MarshalJSON() ([]byte, error) {
+	type plain Result
+	return json.Marshal(struct {
+		plain
+		DurationMS float64 `json:"duration_ms"`
+	}{plain(r), float64(r.Duration.Microseconds()) / 1000})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (r *Result) UnmarshalJSON(b []byte) error {
+	type plain Result
+	v := struct {
+		*plain
+		DurationMS float64 `json:"duration_ms"`
+	}{plain: (*plain)(r)}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	r.Duration = time.Duration(math.Round(v.DurationMS*1000)) * time.Microsecond
+	return nil
+}

@@ -1,0 +1,548 @@
+package reports
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Terminal is the report for people. It says first what failed, and everything
+// that a peer sent is shown inert, never at the beginning of a line.
+type Terminal struct {
+	Color   bool
+	ASCII   bool // for terminals that show nothing else
+	Width   int  // in columns; 80 where it is 0
+	Verbose bool // lists what passed, and shows all evidence
+}
+
+// DetectTerminal returns what suits an output of that width. Colour needs a
+// terminal, and neither NO_COLOR nor TERM=dumb; plain ASCII is chosen where the
+// locale names another character set than UTF-8.
+func DetectTerminal(isTerminal bool, width int, getenv func(string) string) Terminal {
+	locale := strings.ToLower(cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG"), "utf-8"))
+	return Terminal{
+		Color: isTerminal && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb",
+		ASCII: !strings.Contains(locale, "utf-8") && !strings.Contains(locale, "utf8"),
+		Width: width,
+	}
+}
+
+// Write writes the report.
+func (t Terminal) Write(w io.Writer, run Run) error {
+	var b bytes.Buffer
+	s := t.screen(&b)
+	s.heading(run)
+	for _, part := range parts {
+		s.part(part, run.Results)
+	}
+	s.figures(run.Results)
+	if t.Verbose {
+		s.passed(run.Results)
+	}
+	s.skipped(run.Results)
+	s.table(run.Results)
+	s.notes(run)
+	s.verdict(run)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// part is a group of results that are told one by one.
+type part struct {
+	title string
+	holds func(Result) bool
+	brief bool // without the evidence
+	join  bool // those that have one reason are told together
+}
+
+// parts come in the order of what they ask of the reader.
+var parts = []part{
+	{title: "Failed", holds: func(r Result) bool { return r.Verdict == Fail && r.Known == "" }},
+	{title: "Warnings", holds: func(r Result) bool { return r.Verdict == Warn }},
+	{title: "Inconclusive", holds: func(r Result) bool { return r.Verdict == Inconclusive || !r.Verdict.valid() }, join: true},
+	{title: "Known failures", holds: func(r Result) bool { return r.Verdict == Fail && r.Known != "" }, brief: true},
+}
+
+// Bounds of what is shown unless everything is asked for.
+const (
+	mostBlocks    = 12  // results of one part that are told with their evidence
+	mostExchanges = 2   // exchanges of one result that are shown in full
+	mostLines     = 16  // lines of a request, and of an answer
+	mostText      = 600 // characters of one text
+)
+
+type style struct{ glyph, ascii, color string }
+
+var styles = map[Verdict]style{
+	Pass:         {"✓", "+", "32"},
+	Fail:         {"✗", "x", "31"},
+	Warn:         {"!", "!", "33"},
+	Skip:         {"–", "-", "2"},
+	Inconclusive: {"?", "?", "35"},
+}
+
+const (
+	bold = "1"
+	dim  = "2"
+)
+
+// screen is what a report is written on.
+type screen struct {
+	Terminal
+	out io.Writer
+}
+
+func (t Terminal) screen(out io.Writer) screen {
+	if t.Width <= 0 {
+		t.Width = 80
+	}
+	t.Width = max(t.Width, 40)
+	return screen{t, out}
+}
+
+// line writes one line, without blanks at its end.
+func (s screen) line(format string, args ...any) {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), " ")
+	if s.ASCII {
+		text = asciiOnly(text)
+	}
+	fmt.Fprintln(s.out, text)
+}
+
+var asciiFor = strings.NewReplacer("…", "...", "·", "-", "–", "-", "→", "->")
+
+func asciiOnly(s string) string {
+	var b strings.Builder
+	for _, r := range asciiFor.Replace(s) {
+		if r <= '~' {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+func (s screen) paint(color, text string) string {
+	if !s.Color || text == "" {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+func (s screen) glyph(v Verdict) string {
+	style, ok := styles[v]
+	if !ok {
+		style = styles[Inconclusive]
+	}
+	if s.ASCII {
+		return s.paint(style.color, style.ascii)
+	}
+	return s.paint(style.color, style.glyph)
+}
+
+// paragraph writes text under a first column, wrapped at the width. Continued lines
+// are indented as the first.
+func (s screen) paragraph(column, text string) {
+	text = clip(inert(head(text, 4*mostText)), mostText)
+	indent := strings.Repeat(" ", utf8.RuneCountInString(column))
+	for i, line := range wrap(text, s.Width-len(indent)) {
+		if i == 0 {
+			s.line("%s%s", s.paint(dim, column), line)
+		} else {
+			s.line("%s%s", indent, line)
+		}
+	}
+}
+
+// wrap breaks text at blanks. A word that is longer than a line stays whole.
+func wrap(text string, width int) []string {
+	var lines []string
+	line, length := "", 0
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		if length > 0 && length+1+n > width {
+			lines, line, length = append(lines, line), "", 0
+		}
+		if length > 0 {
+			line, length = line+" ", length+1
+		}
+		line, length = line+word, length+n
+	}
+	if length > 0 {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func (s screen) heading(run Run) {
+	s.line("%s", s.paint(bold, inert(run.Tool)))
+	s.line("")
+	effects := cmp.Or(run.Subject.Probe, "not counted: verdicts rest on statuses alone")
+	for _, fact := range [][2]string{
+		{cmp.Or(run.Subject.Role, "target"), run.Subject.Target}, {"profile", run.Profile},
+		{"effects", effects}, {"seed", strconv.FormatUint(run.Seed, 10)},
+	} {
+		s.paragraph(fmt.Sprintf("  %-10s", fact[0]), fact[1])
+	}
+}
+
+// title begins a part of the report.
+func (s screen) title(name string, count int) {
+	s.line("")
+	if count > 0 {
+		name += fmt.Sprintf(" (%d)", count)
+	}
+	s.line("%s", s.paint(bold, name))
+}
+
+func (s screen) part(p part, results []Result) {
+	those := having(results, p.holds)
+	if len(those) == 0 {
+		return
+	}
+	s.title(p.title, len(those))
+	groups := [][]Result{}
+	for _, r := range those {
+		groups = append(groups, []Result{r})
+	}
+	if p.join {
+		groups = byReason(those)
+	}
+	for i, group := range groups {
+		s.line("")
+		s.block(group[0], s.Verbose || !p.brief && i < mostBlocks)
+		if len(group) > 1 {
+			s.paragraph("    and so ", names(group[1:], s.Verbose))
+		}
+	}
+}
+
+func having(results []Result, is func(Result) bool) []Result {
+	return slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return !is(r) })
+}
+
+func with(v Verdict, results []Result) []Result {
+	return having(results, func(r Result) bool { return r.Verdict == v })
+}
+
+func names(results []Result, all bool) string {
+	const most = 6
+	var list []string
+	for i, r := range results {
+		if i == most && !all {
+			list = append(list, fmt.Sprintf("and %d more", len(results)-most))
+			break
+		}
+		list = append(list, r.ID)
+	}
+	return strings.Join(list, ", ")
+}
+
+// byReason groups results that have one reason, the largest group first: a target
+// that is down has one thing wrong with it, not a hundred.
+func byReason(results []Result) [][]Result {
+	var groups [][]Result
+	at := map[string]int{}
+	for _, r := range results {
+		i, ok := at[r.Reason]
+		if !ok {
+			i = len(groups)
+			at[r.Reason], groups = i, append(groups, nil)
+		}
+		groups[i] = append(groups[i], r)
+	}
+	slices.SortStableFunc(groups, func(a, b []Result) int { return len(b) - len(a) })
+	return groups
+}
+
+// block tells one result: what should be so, what was found and, in detail, the
+// evidence and the command that shows it again.
+func (s screen) block(r Result, detailed bool) {
+	s.line("  %s %s  %s", s.glyph(r.Verdict), s.paint(bold, inert(r.ID)), s.paint(dim, inert(r.Level)))
+	s.paragraph("    ", r.Title)
+	s.paragraph("    found  ", r.Reason)
+	if r.Known != "" {
+		s.paragraph("    known  ", r.Known)
+	}
+	if !detailed {
+		return
+	}
+	s.paragraph("    why    ", r.Why)
+	s.paragraph("    source ", r.Source)
+	s.evidence(r.Evidence)
+	if r.Reproduce != "" {
+		s.line("")
+		s.line("    %s %s", s.paint(dim, "$"), inert(r.Reproduce))
+	}
+}
+
+// evidence lists the exchanges of a result, and shows in full those that it is
+// about: not the controls, unless there is nothing else.
+func (s screen) evidence(exchanges []Exchange) {
+	if len(exchanges) == 0 {
+		return
+	}
+	s.line("")
+	shown := shownInFull(exchanges, s.Verbose)
+	width := 0
+	for _, x := range exchanges {
+		width = max(width, utf8.RuneCountInString(clip(inert(x.Label), s.Width/2)))
+	}
+	for i, x := range exchanges {
+		label := clip(inert(x.Label), s.Width/2)
+		s.line("    %s%s  %s", label, strings.Repeat(" ", width-utf8.RuneCountInString(label)), s.summary(x))
+		if !shown[i] {
+			continue
+		}
+		if x.Detail != "" {
+			s.paragraph("      # ", x.Detail)
+		}
+		for _, note := range x.Notes {
+			s.paragraph("      # ", note)
+		}
+		s.traffic("      > ", x.Sent)
+		s.traffic("      < ", x.Received)
+	}
+}
+
+func shownInFull(exchanges []Exchange, all bool) map[int]bool {
+	shown := map[int]bool{}
+	for i, x := range exchanges {
+		if all || !strings.HasPrefix(x.Label, "control") && len(shown) < mostExchanges {
+			shown[i] = true
+		}
+	}
+	if len(shown) == 0 {
+		shown[len(exchanges)-1] = true
+	}
+	return shown
+}
+
+// summary is an exchange in one line: how it ended, what it did, how long it took.
+func (s screen) summary(x Exchange) string {
+	what := strings.ReplaceAll(inert(x.Outcome), "-", " ")
+	if x.Status != 0 {
+		what = strconv.Itoa(x.Status)
+		if x.Outcome != "answered" {
+			what += ", " + strings.ReplaceAll(inert(x.Outcome), "-", " ")
+		}
+	}
+	if x.Effects != nil {
+		what += fmt.Sprintf(", %s", plural(*x.Effects, "effect"))
+	}
+	return what + s.paint(dim, fmt.Sprintf(", %s", milliseconds(x.DurationMS)))
+}
+
+func milliseconds(ms float64) string {
+	d := time.Duration(ms * float64(time.Millisecond))
+	switch {
+	case d >= time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d >= 10*time.Millisecond:
+		return fmt.Sprintf("%.0f ms", ms)
+	}
+	return fmt.Sprintf("%.1f ms", ms)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// traffic shows what crossed the wire one way, each line behind the prefix.
+func (s screen) traffic(prefix, printable string) {
+	lines := wireLines(printable)
+	most := mostLines
+	if s.Verbose {
+		most = len(lines)
+	}
+	for i, line := range lines {
+		if i == most {
+			s.line("%s%s", s.paint(dim, prefix), s.paint(dim, fmt.Sprintf("… (%s more)", plural(len(lines)-most, "line"))))
+			return
+		}
+		if !s.Verbose {
+			line = clip(line, s.Width-len(prefix))
+		}
+		s.line("%s%s", s.paint(dim, prefix), line)
+	}
+}
+
+func (s screen) figures(results []Result) {
+	width, count := 0, 0
+	for _, r := range results {
+		if len(r.Figures) > 0 {
+			width, count = max(width, len(inert(r.ID))), count+1
+		}
+	}
+	if count == 0 {
+		return
+	}
+	s.title("Measured", 0)
+	for _, r := range results {
+		for _, f := range r.Figures {
+			value := strconv.FormatFloat(f.Value, 'f', -1, 64) + " " + f.Unit
+			text := f.Name + " " + strings.TrimSuffix(value, " count")
+			if f.Note != "" {
+				text += ": " + f.Note
+			}
+			s.paragraph(fmt.Sprintf("  %-*s  ", width, inert(r.ID)), text)
+		}
+	}
+}
+
+func (s screen) passed(results []Result) {
+	those := with(Pass, results)
+	if len(those) == 0 {
+		return
+	}
+	s.title("Passed", len(those))
+	for _, r := range those {
+		s.line("  %s %s  %s", s.glyph(Pass), inert(r.ID), s.paint(dim, milliseconds(float64(r.Duration)/float64(time.Millisecond))))
+	}
+}
+
+func (s screen) skipped(results []Result) {
+	those := with(Skip, results)
+	if len(those) == 0 {
+		return
+	}
+	s.title("Skipped", len(those))
+	for _, group := range byReason(those) {
+		s.paragraph(fmt.Sprintf("  %3d  ", len(group)), cmp.Or(group[0].Reason, "no reason was given"))
+		if s.Verbose {
+			s.paragraph("       ", names(group, true))
+		}
+	}
+}
+
+// columns of the table, in the order of the final line.
+var columns = []struct {
+	name  string
+	count func(Totals) int
+	v     Verdict
+}{
+	{"pass", func(t Totals) int { return t.Pass }, Pass},
+	{"fail", func(t Totals) int { return t.Fail }, Fail},
+	{"warn", func(t Totals) int { return t.Warn }, Warn},
+	{"skip", func(t Totals) int { return t.Skip }, Skip},
+	{"inconclusive", func(t Totals) int { return t.Inconclusive }, Inconclusive},
+}
+
+const columnWidth = 4
+
+func (s screen) table(results []Result) {
+	suites, totals, width := []string{}, map[string]Totals{}, len("Suite")
+	for _, r := range results {
+		name, _ := splitID(r.ID)
+		t, known := totals[name]
+		if !known {
+			suites = append(suites, name)
+			width = max(width, len(inert(name)))
+		}
+		t.add(r)
+		totals[name] = t
+	}
+	if len(suites) == 0 {
+		return
+	}
+	names := ""
+	for _, c := range columns {
+		names += fmt.Sprintf("  %*s", columnWidth, c.name)
+	}
+	s.line("")
+	s.line("%s%s", s.paint(bold, fmt.Sprintf("%-*s", width+2, "Suite")), s.paint(dim, names))
+	for _, name := range suites {
+		row := fmt.Sprintf("  %-*s", width, inert(name))
+		for _, c := range columns {
+			row += s.cell(c.count(totals[name]), max(columnWidth, len(c.name)), c.v)
+		}
+		s.line("%s", row)
+	}
+}
+
+func (s screen) cell(n, width int, v Verdict) string {
+	if n == 0 {
+		return "  " + strings.Repeat(" ", width-1) + s.paint(dim, "·")
+	}
+	text := fmt.Sprintf("  %*d", width, n)
+	if v == Pass {
+		return text
+	}
+	return s.paint(styles[v].color, text)
+}
+
+func splitID(id string) (suite, name string) {
+	i := strings.LastIndexByte(id, '/')
+	if i < 0 {
+		return "", id
+	}
+	return id[:i], id[i+1:]
+}
+
+func (s screen) notes(run Run) {
+	if len(run.Notes) == 0 {
+		return
+	}
+	s.title("Notes", 0)
+	for _, note := range run.Notes {
+		s.paragraph("  - ", note)
+	}
+}
+
+// outcomes are the words for what a run amounts to, by exit code.
+var outcomes = map[int]struct {
+	word    string
+	verdict Verdict
+}{
+	ExitPassed:       {"Passed", Pass},
+	ExitFailed:       {"Failed", Fail},
+	ExitInconclusive: {"Inconclusive", Inconclusive},
+	ExitInterrupted:  {"Interrupted", Inconclusive},
+}
+
+func (s screen) verdict(run Run) {
+	t := run.Count()
+	counts := []string{fmt.Sprintf("%d passed", t.Pass)}
+	failed := fmt.Sprintf("%d failed", t.Fail)
+	if t.Known > 0 {
+		failed += fmt.Sprintf(" (%d known)", t.Known)
+	}
+	for _, c := range []struct {
+		n    int
+		text string
+	}{
+		{t.Fail, failed}, {t.Warn, plural(t.Warn, "warning")}, {t.Skip, fmt.Sprintf("%d skipped", t.Skip)},
+		{t.Inconclusive, fmt.Sprintf("%d inconclusive", t.Inconclusive)},
+	} {
+		if c.n > 0 {
+			counts = append(counts, c.text)
+		}
+	}
+	o := outcomes[run.ExitCode()]
+	s.line("")
+	text := o.word
+	if took := run.Ended.Sub(run.Started); took > 0 && !run.Started.IsZero() {
+		text += fmt.Sprintf(" in %.1f s", took.Seconds())
+	}
+	text += ": " + strings.Join(counts, ", ")
+	if why := run.shortfall(); why != "" {
+		text += "; " + why
+	}
+	for i, line := range wrap(inert(text), s.Width-2) {
+		if i == 0 {
+			s.line("%s %s", s.glyph(o.verdict), s.paint(bold+";"+styles[o.verdict].color, line))
+		} else {
+			s.line("  %s", line)
+		}
+	}
+}

@@ -109,7 +109,7 @@ func newJournal(w io.Writer, name string, run Run, planned []Planned) (*Journal,
 		return nil, fmt.Errorf("%s: a case is planned twice", j.name)
 	}
 	run.Results, run.Totals, run.State = nil, Totals{}, ""
-	j.write(record{Kind: "header", Schema: journalSchema, Run: &run, Planned: planned}, true)
+	_ = j.write(record{Kind: "header", Schema: journalSchema, Run: &run, Planned: planned}, true)
 	return j, j.err
 }
 
@@ -155,7 +155,7 @@ func (j *Journal) Record(r Result) error {
 func (j *Journal) Close(state string, ended time.Time, notes []string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.write(record{
+	_ = j.write(record{
 		Kind: "end", Run: &Run{State: state, Ended: ended, Notes: notes},
 		Lines: j.chain.lines, Digest: j.chain.sum(),
 	}, true)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -70,7 +71,7 @@ func xmlText(t *testing.T, document string) string {
 	d := xml.NewDecoder(strings.NewReader(document))
 	for {
 		token, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return text.String()
 		}
 		must(t, err)

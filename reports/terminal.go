@@ -71,7 +71,7 @@ var parts = []part{
 
 // Bounds of what is shown unless everything is asked for.
 const (
-	mostBlocks    = 12  // results of one part that are told with their evidence
+	mostBlocks    = 5   // results of one part that are told with their evidence
 	mostExchanges = 2   // exchanges of one result that are shown in full
 	mostLines     = 16  // lines of a request, and of an answer
 	mostText      = 600 // characters of one text

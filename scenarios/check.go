@@ -90,6 +90,7 @@ func (c *checker) suite(n *strictyaml.Node, s *Suite) {
 	for i := range s.Cases {
 		one := &s.Cases[i]
 		one.Suite, one.File, one.Line = s.Name, s.File, cases[i].Line
+		one.Source = cmp.Or(one.Source, s.Source)
 		if first, twice := lines[one.ID]; twice {
 			c.problem(cases[i].Get("id"), "", "the id %s is taken by the case on line %d", strictyaml.Quote(one.ID), first)
 		}

@@ -89,10 +89,10 @@ type Step struct {
 
 	// How it crosses the wire.
 	After      time.Duration `yaml:"after" doc:"wait that long before it is sent"`
-	Wire       *Word `yaml:"wire" doc:"how the bytes are written to the socket"`
-	Times      int   `yaml:"times" range:"1..20000" doc:"send it that many times"`
-	Concurrent bool  `yaml:"concurrent" doc:"send all of them at once"`
-	Fresh      bool  `yaml:"fresh" doc:"each of the times is a delivery of its own, with its own id"`
+	Wire       *Word         `yaml:"wire" doc:"how the bytes are written to the socket"`
+	Times      int           `yaml:"times" range:"1..20000" doc:"send it that many times"`
+	Concurrent bool          `yaml:"concurrent" doc:"send all of them at once"`
+	Fresh      bool          `yaml:"fresh" doc:"each of the times is a delivery of its own, with its own id"`
 
 	// Expect judges this step alone.
 	Expect Expect `yaml:"expect" doc:"what must be observed of this step"`

@@ -52,7 +52,7 @@ func TestParse(t *testing.T) {
 		Name: name, File: file, About: "What the language can say,\nover two lines.\n", Source: "RFC 9110",
 		Cases: []scenarios.Case{
 			{
-				Suite: name, File: file, Line: 9, ID: "honest", Title: "An honest delivery: accepted", Level: scenarios.Must,
+				Suite: name, File: file, Line: 9, ID: "honest", Source: "RFC 9110", Title: "An honest delivery: accepted", Level: scenarios.Must,
 				Send: scenarios.Steps{{Line: 12, Column: 11}}, Expect: scenarios.Expect{word(13, 13, "accepted", nil)},
 			},
 			{
@@ -63,7 +63,7 @@ func TestParse(t *testing.T) {
 				Expect: scenarios.Expect{word(26, 13, "rejected", nil)},
 			},
 			{
-				Suite: name, File: file, Line: 28, ID: "steps", Title: "The same bytes take effect once", Level: scenarios.May,
+				Suite: name, File: file, Line: 28, ID: "steps", Source: "RFC 9110", Title: "The same bytes take effect once", Level: scenarios.May,
 				Unproven: "No defect can be built for it.", Reject: []int{418},
 				Send: scenarios.Steps{
 					{
@@ -83,7 +83,7 @@ func TestParse(t *testing.T) {
 				Expect: scenarios.Expect{word(63, 10, "effects", 1), word(63, 22, "status", []int{200, 202}), word(64, 9, "answered", nil)},
 			},
 			{
-				Suite: name, File: file, Line: 66, ID: "arguments", Title: "Words take arguments of their own type", Level: scenarios.Must,
+				Suite: name, File: file, Line: 66, ID: "arguments", Source: "RFC 9110", Title: "Words take arguments of their own type", Level: scenarios.Must,
 				Send: scenarios.Steps{
 					{Line: 70, Column: 9, Mutate: mutation(70, 30, "signature", "truncated", 16)},
 					{Line: 71, Column: 9, Mutate: mutation(71, 30, "signature", "labelled", "v0")},
@@ -95,7 +95,7 @@ func TestParse(t *testing.T) {
 				Expect: scenarios.Expect{word(76, 14, "status", []int{401})},
 			},
 			{
-				Suite: name, File: file, Line: 78, ID: "measured", Title: "The window is no wider than the profile says", Level: scenarios.Should,
+				Suite: name, File: file, Line: 78, ID: "measured", Source: "RFC 9110", Title: "The window is no wider than the profile says", Level: scenarios.Should,
 				Measure: "tolerance",
 			},
 		},

@@ -1,0 +1,222 @@
+package receiver
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hookanvil/hookanvil/fixtures/payloads"
+	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/wire"
+	"github.com/hookanvil/hookanvil/scenarios"
+)
+
+// delivery is one delivery in the making. A mutation changes it at one of three
+// moments: before it is signed (the signature is then honest about the change),
+// while it is signed, or when it is ready to be sent.
+type delivery struct {
+	subject *Subject
+	rand    *rand.Rand
+	now     time.Time
+
+	profile.Message
+	extra    wire.Headers      // the step's own headers
+	keys     profile.Keys      // that sign
+	signings []profile.Signing // one for each signature
+	request  wire.Request      // as it will be written
+	path     string            // of the request, escaped
+	query    string
+
+	later func() // a change that must wait until the headers are rendered
+
+	// tokens identify the delivery in whatever the probe reads: its id, and the
+	// altered one where a mutation changed it.
+	tokens []string
+}
+
+// earlier are the named deliveries of a case that later steps refer to.
+type earlier map[string]*delivery
+
+// compose makes the delivery that a step describes, with its mutation where
+// mutated is set, and honest otherwise.
+func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mutated bool) (*delivery, error) {
+	if ref := before[step.Replay]; ref != nil {
+		return ref.again(step, mutated)
+	}
+	d := &delivery{subject: s, rand: r, now: time.Now(), path: originPath(s.URL), query: s.URL.RawQuery}
+	if err := d.draft(step, before); err != nil {
+		return nil, err
+	}
+	m := honest
+	if mutated && step.Mutate != nil {
+		m = mutations.find(step.Mutate.Part, step.Mutate.Name)
+	}
+	var arg any
+	if step.Mutate != nil {
+		arg = step.Mutate.Arg
+	}
+	if m.when == beforeSigning {
+		m.apply(d, arg)
+	}
+	d.tokens = append(d.tokens, d.ID)
+	d.signings = s.Profile.Signings(d.Message, d.keys)
+	if m.when == whileSigning {
+		m.apply(d, arg)
+	}
+	if err := d.finish(); err != nil {
+		return nil, err
+	}
+	if m.when == afterSigning {
+		m.apply(d, arg)
+	}
+	if d.later != nil {
+		d.later()
+	}
+	return d, nil
+}
+
+// draft fills in what is said before anything is signed.
+func (d *delivery) draft(step scenarios.Step, before earlier) error {
+	s, p := d.subject, d.subject.Profile
+	d.Method, d.URL, d.Event = "POST", s.URL.String(), step.Event
+	if d.Event == "" && p.Event != nil {
+		d.Event = p.Event.Value
+	}
+	d.ID = p.NewID(d.rand)
+	at, err := scenarios.ParseInstant(step.At)
+	if err != nil {
+		return err
+	}
+	if p.Timestamp != nil {
+		d.Timestamp = p.Stamp(d.now.Add(at.Offset(p.Timestamp.Tolerance)))
+	}
+	if d.keys, err = s.keysNamed(step.Key); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(step.Headers)) {
+		d.extra.Add(name, p.Fill(step.Headers[name], d.Message))
+	}
+	if step.Query != "" {
+		d.query = strings.Trim(d.query+"&"+step.Query, "&")
+	}
+	if ref := before[step.SameID]; ref != nil {
+		d.ID = ref.ID
+	}
+	if ref := before[step.Retry]; ref != nil {
+		d.ID, d.Event, d.Body = ref.ID, ref.Event, ref.Body
+		return nil
+	}
+	return d.fillBody(step)
+}
+
+func (d *delivery) fillBody(step scenarios.Step) error {
+	p, template := d.subject.Profile, d.subject.Profile.Payload
+	switch {
+	case step.Body != nil:
+		template = *step.Body
+	case step.Payload != "":
+		var err error
+		if template, err = payloads.Get(step.Payload); err != nil {
+			return err
+		}
+	}
+	d.Body = []byte(p.Fill(template, d.Message))
+	if step.Size > 0 {
+		var err error
+		if d.Body, err = padded(d.Body, step.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// padded makes a JSON object larger without changing what it says, by a last
+// member that means nothing.
+func padded(body []byte, size int) ([]byte, error) {
+	end := bytes.LastIndexByte(body, '}')
+	const frame = `,"padding":""`
+	if end < 0 || size < len(body)+len(frame) {
+		return nil, fmt.Errorf("pad a body of %d bytes to %d: it must be a JSON object and at least %d bytes smaller", len(body), size, len(frame))
+	}
+	pad := frame[:len(frame)-1] + strings.Repeat("x", size-len(body)-len(frame)) + `"`
+	return slices.Concat(body[:end], []byte(pad), body[end:]), nil
+}
+
+// finish renders the signed delivery into the request that will be written.
+func (d *delivery) finish() error {
+	headers := d.subject.Profile.Plain(d.Message)
+	for _, h := range append(d.subject.Headers, d.extra...) {
+		headers.Set(h.Name, h.Value)
+	}
+	signatures, err := profile.RenderSignatures(d.signings)
+	if err != nil {
+		return fmt.Errorf("sign a delivery under profile %s: %w", d.subject.Profile.Name, err)
+	}
+	d.request = wire.Request{
+		Method: d.Method, Target: d.target(), Host: d.subject.URL.Host,
+		Headers: append(headers, signatures...), Body: d.Body,
+	}
+	return nil
+}
+
+func (d *delivery) target() string {
+	if d.query == "" {
+		return d.path
+	}
+	return d.path + "?" + d.query
+}
+
+// originPath is the path of a URL as a request line has it: url.URL leaves out the
+// first slash of a path that was joined to a bare host.
+func originPath(u *url.URL) string { return "/" + strings.TrimPrefix(u.EscapedPath(), "/") }
+
+// again is the same request, byte for byte, but for the step's own departure.
+func (d *delivery) again(step scenarios.Step, mutated bool) (*delivery, error) {
+	twin := *d
+	twin.request.Headers = append(wire.Headers(nil), d.request.Headers...)
+	if mutated && step.Mutate != nil {
+		m := mutations.find(step.Mutate.Part, step.Mutate.Name)
+		if m.when != afterSigning {
+			return nil, fmt.Errorf("a replayed delivery is signed already: {%s: %s} changes what is signed", step.Mutate.Part, step.Mutate.Name)
+		}
+		m.apply(&twin, step.Mutate.Arg)
+	}
+	return &twin, nil
+}
+
+// keysNamed are the keys that a step chooses to sign with.
+func (s *Subject) keysNamed(name string) (profile.Keys, error) {
+	switch name {
+	case "", "active":
+		return s.Keys, nil
+	case "second":
+		return s.Second, nil
+	case "retired":
+		return s.Retired, nil
+	case "other":
+		return s.Other, nil
+	}
+	return nil, fmt.Errorf("no key is called %q: active, second, retired or other", name)
+}
+
+// setHeader replaces the value of a header, keeping its place and its case.
+func (d *delivery) setHeader(name, value string) { d.request.Headers.Set(name, value) }
+
+// signatureHeader is the header that carries the profile's signature.
+func (d *delivery) signatureHeader() string { return d.subject.Profile.Signature.Header }
+
+// eachSignature changes the text of every signature header.
+func (d *delivery) eachSignature(change func(string) string) {
+	for _, s := range d.subject.Profile.Schemes() {
+		for i, h := range d.request.Headers {
+			if strings.EqualFold(h.Name, s.Header) {
+				d.request.Headers[i].Value = change(h.Value)
+			}
+		}
+	}
+}

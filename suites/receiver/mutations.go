@@ -1,0 +1,256 @@
+package receiver
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"strings"
+	"time"
+
+	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/scenarios"
+)
+
+// mutation is one way in which a delivery can depart from an honest one.
+type mutation struct {
+	scenarios.Entry
+	when  moment
+	needs []string // capabilities without which it means nothing
+	apply func(d *delivery, arg any)
+}
+
+// moment is when a mutation acts.
+type moment int
+
+const (
+	never         moment = iota
+	beforeSigning        // the signature is honest about the change
+	whileSigning         // the change is to the signature itself
+	afterSigning         // the signature knows nothing of the change
+)
+
+type mutationTable []mutation
+
+func (t mutationTable) find(part, name string) mutation {
+	for _, m := range t {
+		if m.Part == part && m.Name == name {
+			return m
+		}
+	}
+	return honest
+}
+
+// honest is the absence of a mutation.
+var honest = mutation{when: never}
+
+func word(part, name, doc string) scenarios.Entry {
+	return scenarios.Entry{Part: part, Name: name, Doc: doc}
+}
+
+func wordWith(part, name string, arg scenarios.Kind, doc string) scenarios.Entry {
+	return scenarios.Entry{Part: part, Name: name, Arg: arg, Doc: doc}
+}
+
+// mutations are the departures a scenario can name. Each sentence completes "the
+// delivery ...".
+var mutations = mutationTable{
+	// The body.
+	{word("body", "flip-bit", "has one bit of its body changed after signing"), afterSigning, nil, body(flipBit)},
+	{word("body", "reserialised", "has its JSON written anew after signing: same meaning, other bytes"), afterSigning, nil, body(reserialise)},
+	{word("body", "trimmed", "has its body trimmed of white space after signing"), afterSigning, nil, body(bytes.TrimSpace)},
+	{word("body", "emptied", "loses its body after signing"), afterSigning, nil, body(func([]byte) []byte { return nil })},
+	{word("body", "halved", "loses the second half of its body after signing"), afterSigning, nil, body(func(b []byte) []byte { return b[:len(b)/2] })},
+	{wordWith("body", "appended", scenarios.Text, "has a text appended to its body after signing"), afterSigning, nil,
+		func(d *delivery, arg any) { d.request.Body = append(bytes.Clone(d.request.Body), arg.(string)...) }},
+	{wordWith("body", "prepended", scenarios.Text, "has a text put before its body after signing"), afterSigning, nil,
+		func(d *delivery, arg any) { d.request.Body = append([]byte(arg.(string)), d.request.Body...) }},
+	{word("body", "tail-changed", "has the last kilobyte of its body changed after signing"), afterSigning, nil, body(changeTail)},
+	{word("body", "invalid-utf8", "is signed over U+FFFD and sent with bytes that are not UTF-8 in its place"), afterSigning, nil,
+		body(func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\ufffd"), []byte{0xff}) })},
+
+	// The key.
+	{word("key", "wrong", "is signed with a key of the right form that nobody issued"), whileSigning, nil, strangersKeys},
+	{word("key", "empty", "is signed with a key of no bytes"), whileSigning, []string{"hmac"},
+		hmacWith(func(profile.Signing) []byte { return []byte{} })},
+	{wordWith("key", "guessed", scenarios.Text, "is signed with a key that anybody would guess"), whileSigning, []string{"hmac"},
+		func(d *delivery, arg any) {
+			hmacWith(func(profile.Signing) []byte { return []byte(arg.(string)) })(d, nil)
+		}},
+	{word("key", "zeros", "is signed with a key of 32 zero bytes"), whileSigning, []string{"hmac"},
+		hmacWith(func(profile.Signing) []byte { return make([]byte, 32) })},
+	{word("key", "undecoded", "is signed with the text of the secret instead of the key that it encodes"), whileSigning, []string{"encoded-key"},
+		hmacWith(func(s profile.Signing) []byte { return []byte(s.Secret.Reveal()) })},
+	{word("key", "other-endpoint", "is signed with the key of another endpoint"), whileSigning, []string{"other-key"},
+		func(d *delivery, _ any) { d.signWith(d.subject.Other) }},
+	{word("key", "retired", "is signed with a key whose rotation has ended"), whileSigning, []string{"retired-key"},
+		func(d *delivery, _ any) { d.signWith(d.subject.Retired) }},
+	{word("key", "public-as-secret", "carries an HMAC keyed with the public key of the other scheme"), whileSigning, []string{"ed25519", "hmac"}, publicAsSecret},
+	{word("key", "sent-along", "is signed with a stranger's key, which it names in its own headers"), afterSigning, nil, keySentAlong},
+
+	// The signature.
+	{word("signature", "missing", "has no signature header"), afterSigning, nil,
+		func(d *delivery, _ any) { d.dropSignatures() }},
+	{word("signature", "empty", "has an empty signature header"), afterSigning, nil, signature(func(string) string { return "" })},
+	{wordWith("signature", "truncated", scenarios.Number, "carries only the first bytes of the signature, correctly encoded"), whileSigning, nil,
+		func(d *delivery, arg any) { d.eachCode(func(c []byte) []byte { return c[:min(len(c), arg.(int))] }) }},
+	{word("signature", "half-a-byte-short", "lacks the last character of the signature"), whileSigning, nil,
+		eachText(func(t string) string { return t[:len(t)-1] })},
+	{word("signature", "extended", "carries four more bytes behind the signature, correctly encoded"), whileSigning, nil,
+		func(d *delivery, _ any) {
+			d.eachCode(func(c []byte) []byte { return append(bytes.Clone(c), 0, 1, 2, 3) })
+		}},
+	{word("signature", "prefix-only", "has a signature header that ends where the signature should begin"), whileSigning, nil, eachText(func(string) string { return "" })},
+	{word("signature", "unlabelled", "carries the signature without the label in front of it"), whileSigning, []string{"labelled-signature"},
+		eachSigning(func(s *profile.Signing) { s.Scheme.Value = relabel(s.Scheme.Value, "") })},
+	{wordWith("signature", "labelled", scenarios.Text, "carries the right signature under another label"), whileSigning, []string{"labelled-signature"},
+		func(d *delivery, arg any) {
+			eachSigning(func(s *profile.Signing) { s.Scheme.Value = relabel(s.Scheme.Value, arg.(string)) })(d, nil)
+		}},
+	{word("signature", "label-doubled", "carries the label twice"), whileSigning, []string{"labelled-signature"},
+		eachSigning(func(s *profile.Signing) {
+			s.Scheme.Value = relabel(s.Scheme.Value, label(s.Scheme.Value)+label(s.Scheme.Value))
+		})},
+	{word("signature", "first-byte-flipped", "has one bit of the first byte of its signature changed"), whileSigning, nil, flipCode(0)},
+	{word("signature", "last-byte-flipped", "has one bit of the last byte of its signature changed"), whileSigning, nil, flipCode(-1)},
+	{word("signature", "ninth-byte-flipped", "has one bit of the ninth byte of its signature changed"), whileSigning, nil, flipCode(8)},
+	{word("signature", "zeros", "carries a signature of the right length that is all zero bytes"), whileSigning, nil,
+		func(d *delivery, _ any) { d.eachCode(func(c []byte) []byte { return make([]byte, len(c)) }) }},
+	{word("signature", "hex", "carries the signature in hexadecimal where base64 is due"), whileSigning, []string{"base64-signature"},
+		eachSigning(func(s *profile.Signing) { s.Scheme.Encoding = "hex" })},
+	{word("signature", "base64", "carries the signature in base64 where hexadecimal is due"), whileSigning, []string{"hex-signature"},
+		eachSigning(func(s *profile.Signing) { s.Scheme.Encoding = "base64" })},
+	{word("signature", "case-swapped", "carries the signature with its letters in the other case"), whileSigning, []string{"base64-signature"}, eachText(swapCase)},
+	{word("signature", "upper-case", "carries the signature in upper-case hexadecimal"), whileSigning, []string{"hex-signature"}, eachText(strings.ToUpper)},
+	{wordWith("signature", "tailed", scenarios.Text, "has a text behind the signature that its alphabet does not know"), whileSigning, nil,
+		func(d *delivery, arg any) { eachText(func(t string) string { return t + arg.(string) })(d, nil) }},
+	{wordWith("signature", "hmac", scenarios.Text, "carries an HMAC of another hash function (md5, sha1, sha512) in the place of the right one"), whileSigning, []string{"hmac"}, otherHash},
+	{word("signature", "plain-hash", "carries a bare SHA-256 of the body, which needs no key"), whileSigning, []string{"hmac"}, plainHash},
+	{wordWith("signature", "over", scenarios.Text, "is signed over less than is due, such as {body} or {id}.{body}"), whileSigning, nil, signedOver},
+	{word("signature", "over-without-timestamp", "is signed without its timestamp"), whileSigning, []string{"timestamp"},
+		eachSigning(func(s *profile.Signing) { s.Scheme.Signs = without(s.Scheme.Signs, "{timestamp}") })},
+	{word("signature", "over-without-id", "is signed without its id"), whileSigning, []string{"signed-id-header"},
+		eachSigning(func(s *profile.Signing) { s.Scheme.Signs = without(s.Scheme.Signs, "{id}") })},
+	{wordWith("signature", "replaced", scenarios.Text, "has a signature header that says something else altogether"), afterSigning, nil,
+		func(d *delivery, arg any) { d.eachSignature(func(string) string { return unescape(arg.(string)) }) }},
+	{word("signature", "weak-only", "carries only the legacy signature"), afterSigning, []string{"weak-signature"},
+		func(d *delivery, _ any) { d.request.Headers.Del(d.signatureHeader()) }},
+	{word("signature", "weak-rescues", "carries a wrong signature beside a correct legacy one"), whileSigning, []string{"weak-signature"}, spoilStrong},
+	{word("signature", "among-wrong-first", "carries a wrong signature before the right one"), whileSigning, []string{"signature-list"}, among(1, 0)},
+	{word("signature", "among-wrong-last", "carries a wrong signature behind the right one"), whileSigning, []string{"signature-list"}, among(0, 1)},
+	{word("signature", "among-wrong-both", "carries wrong signatures before and behind the right one"), whileSigning, []string{"signature-list"}, among(1, 1)},
+	{wordWith("signature", "beside-unknown", scenarios.Text, "carries an unknown kind of signature beside the right one"), afterSigning, []string{"signature-list"}, besideUnknown},
+	{wordWith("signature", "flood", scenarios.Number, "carries that many wrong signatures"), whileSigning, []string{"signature-list"},
+		func(d *delivery, arg any) {
+			d.eachCode(flipAt(-1))
+			d.signings = repeated(d.signings, arg.(int))
+		}},
+	{word("signature", "reordered", "has the parts of its signature header in the reverse order"), afterSigning, []string{"timestamp-in-signature"}, reverseParts},
+	{word("signature", "twice-wrong-first", "has a second signature header line, a wrong one before the right one"), afterSigning, nil, secondSignature(true)},
+	{word("signature", "twice-wrong-last", "has a second signature header line, a wrong one behind the right one"), afterSigning, nil, secondSignature(false)},
+	{wordWith("signature", "under", scenarios.Text, "carries its signature under another header's name"), afterSigning, nil,
+		func(d *delivery, arg any) { d.rename(d.signatureHeader(), arg.(string)) }},
+	{word("signature", "in-query", "carries its signature in the query instead of the header"), afterSigning, nil, signatureInQuery},
+
+	// Ed25519 where the profile has it beside an HMAC.
+	{word("asymmetric", "only", "carries only its Ed25519 signature"), whileSigning, []string{"ed25519"}, onlyEd25519(nil)},
+	{word("asymmetric", "flipped", "carries only an Ed25519 signature, with one bit changed"), whileSigning, []string{"ed25519"}, onlyEd25519(flipAt(-1))},
+	{word("asymmetric", "zeros", "carries only an Ed25519 signature of 64 zero bytes"), whileSigning, []string{"ed25519"},
+		onlyEd25519(func([]byte) []byte { return make([]byte, ed25519.SignatureSize) })},
+	{word("asymmetric", "malleable", "carries only an Ed25519 signature with the group's order added to S"), whileSigning, []string{"ed25519"}, onlyEd25519(addOrder)},
+	{word("asymmetric", "stranger", "carries only an Ed25519 signature of another key pair"), whileSigning, []string{"ed25519"}, onlyStrangersEd25519},
+
+	// The id.
+	{word("id", "missing", "has no id header"), afterSigning, []string{"id-header"},
+		func(d *delivery, _ any) { d.request.Headers.Del(d.subject.Profile.ID.Header) }},
+	{word("id", "altered", "has its id header changed after signing"), afterSigning, []string{"id-header"}, alterID},
+	{word("id", "altered-on-replay", "is a replay under an id header that was changed"), afterSigning, []string{"id-header"}, alterID},
+	{word("id", "upper-case", "has its id header in upper case, signed so"), beforeSigning, []string{"id-header"},
+		func(d *delivery, _ any) { d.ID = strings.ToUpper(d.ID) }},
+	{word("id", "twice-signed-first", "has a second id header line behind the signed one"), afterSigning, []string{"id-header"}, secondID(false)},
+	{word("id", "twice-signed-last", "has a second id header line before the signed one"), afterSigning, []string{"id-header"}, secondID(true)},
+	{wordWith("id", "text", scenarios.Text, "has a text of the scenario's for its id, signed so; {id} stands for an ordinary one"), beforeSigning, []string{"id-header"},
+		func(d *delivery, arg any) {
+			d.tokens = append(d.tokens, d.ID)
+			d.ID = strings.ReplaceAll(unescape(arg.(string)), "{id}", d.ID)
+		}},
+	{wordWith("id", "long", scenarios.Number, "has an id of that many characters, signed so"), beforeSigning, []string{"id-header"},
+		func(d *delivery, arg any) {
+			d.tokens = append(d.tokens, d.ID)
+			d.ID += strings.Repeat("x", max(0, arg.(int)-len(d.ID)))
+		}},
+	{word("id", "swallows-timestamp", "moves the delimiter: the signed bytes are the same, but id, timestamp and body are cut elsewhere"), afterSigning, []string{"signed-id-header", "timestamp-header"}, shiftDelimiter},
+
+	// The timestamp.
+	{word("timestamp", "missing", "has no timestamp"), afterSigning, []string{"timestamp"},
+		func(d *delivery, _ any) { d.replaceTimestamp("") }},
+	{wordWith("timestamp", "altered", scenarios.Span, "has its timestamp moved after signing"), afterSigning, []string{"timestamp"},
+		func(d *delivery, arg any) {
+			d.replaceTimestamp(d.subject.Profile.Stamp(d.now.Add(arg.(time.Duration))))
+		}},
+	{word("timestamp", "stale", "was signed five seconds longer ago than the tolerance allows"), beforeSigning, []string{"timestamp"},
+		func(d *delivery, _ any) { d.stampAt(-d.tolerance() - edge) }},
+	{word("timestamp", "future", "was signed five seconds further ahead than the tolerance allows"), beforeSigning, []string{"bounded-future"},
+		func(d *delivery, _ any) { d.stampAt(d.tolerance() + edge) }},
+	{wordWith("timestamp", "shifted", scenarios.Span, "was signed at another time"), beforeSigning, []string{"timestamp"},
+		func(d *delivery, arg any) { d.stampAt(arg.(time.Duration)) }},
+	{wordWith("timestamp", "text", scenarios.Text, "has a text of the scenario's for its timestamp, signed so; {unix} stands for the right number"), beforeSigning, []string{"unix-timestamp"},
+		func(d *delivery, arg any) { d.Timestamp = d.fillTimestamp(arg.(string)) }},
+	{wordWith("timestamp", "rewritten", scenarios.Text, "has its timestamp written otherwise after signing; {unix} stands for the right number"), afterSigning, []string{"unix-timestamp"},
+		func(d *delivery, arg any) { d.replaceTimestamp(d.fillTimestamp(arg.(string))) }},
+	{word("timestamp", "milliseconds", "has its timestamp in milliseconds where seconds are due, signed so"), beforeSigning, []string{"unix-timestamp"},
+		func(d *delivery, _ any) { d.Timestamp += "000" }},
+	{word("timestamp", "microseconds", "has its timestamp in microseconds where seconds are due, signed so"), beforeSigning, []string{"unix-timestamp"},
+		func(d *delivery, _ any) { d.Timestamp += "000000" }},
+	{word("timestamp", "twice-fresh-first", "is signed when stale and carries a fresh timestamp before the signed one"), whileSigning, []string{"timestamp"}, staleWithFresh(true)},
+	{word("timestamp", "twice-fresh-last", "is signed when stale and carries a fresh timestamp behind the signed one"), whileSigning, []string{"timestamp"}, staleWithFresh(false)},
+	{word("timestamp", "stale-beside-fresh-header", "is stale, and says in headers that nobody signs that it is fresh"), beforeSigning, []string{"timestamp"}, staleBesideFresh},
+
+	// No signature at all, and something that might make a receiver forget to ask.
+	{wordWith("unsigned", "query", scenarios.Text, "is unsigned and has a query"), afterSigning, nil,
+		func(d *delivery, arg any) {
+			d.unsign()
+			d.query = strings.Trim(d.query+"&"+arg.(string), "&")
+			d.retarget()
+		}},
+	{wordWith("unsigned", "header", scenarios.Text, "is unsigned and has a header, written Name: value"), afterSigning, nil,
+		func(d *delivery, arg any) {
+			name, value, _ := strings.Cut(arg.(string), ":")
+			d.unsign()
+			d.request.Headers.Set(name, strings.TrimSpace(value))
+		}},
+	{wordWith("unsigned", "path", scenarios.Text, "is unsigned and goes to a variant of the path; {path} and {PATH} stand for the path"), afterSigning, nil,
+		func(d *delivery, arg any) { d.unsign(); d.repath(arg.(string)) }},
+	{wordWith("unsigned", "content-type", scenarios.Text, "is unsigned and has another content type"), afterSigning, nil,
+		func(d *delivery, arg any) { d.unsign(); d.setHeader("Content-Type", arg.(string)) }},
+	{word("unsigned", "entirely", "is a bare POST: no signature, id or timestamp"), afterSigning, nil,
+		func(d *delivery, _ any) { d.bare() }},
+	{word("unsigned", "and-empty", "is a POST of nothing at all"), afterSigning, nil,
+		func(d *delivery, _ any) { d.bare(); d.request.Body = nil; d.request.Headers.Del("Content-Type") }},
+
+	// A wrong key, and something that might make a receiver forget to check.
+	{wordWith("forged", "content-type", scenarios.Text, "is signed with a stranger's key and has another content type"), whileSigning, nil,
+		func(d *delivery, arg any) {
+			strangersKeys(d, nil)
+			d.extra.Set("Content-Type", arg.(string))
+		}},
+	{wordWith("forged", "body", scenarios.Text, "is signed with a stranger's key and has another body"), beforeSigning, nil,
+		func(d *delivery, arg any) {
+			d.Body, d.keys = []byte(arg.(string)), d.subject.Profile.NewKeys(d.rand)
+		}},
+
+	// Method and path.
+	{wordWith("method", "is", scenarios.Text, "is correctly signed and sent by another method"), afterSigning, nil,
+		func(d *delivery, arg any) { d.request.Method = arg.(string) }},
+	{word("path", "other-endpoint", "is correctly signed for this endpoint and sent to another"), afterSigning, []string{"other-url"},
+		func(d *delivery, _ any) {
+			d.path, d.query = originPath(d.subject.OtherURL), d.subject.OtherURL.RawQuery
+			d.retarget()
+		}},
+
+	// Content codings.
+	{word("encoding", "gzip", "is compressed with gzip, signed as sent"), beforeSigning, nil, compress},
+	{word("encoding", "gzip-bomb", "is 130 kB of gzip that unpack to 128 MB, signed as sent"), beforeSigning, nil, compressBomb},
+}
+
+// edge is how far beyond a limit of time a delivery is stamped: enough for a
+// clock that is a few seconds off, as Date headers can show it, not to matter.
+const edge = 5 * time.Second

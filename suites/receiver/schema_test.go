@@ -1,0 +1,92 @@
+package receiver_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/hookanvil/hookanvil/scenarios"
+	"github.com/hookanvil/hookanvil/suites/receiver"
+)
+
+// Every shipped suite is what the schema, which editors complete from, says it is.
+func TestCatalogueFitsTheSchema(t *testing.T) {
+	src, err := scenarios.JSONSchema(receiver.Vocabulary())
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	if err := compiler.AddResource("scenarios.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("scenarios.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := fs.Glob(scenarios.Catalogue, "receiver/*.yaml")
+	if err != nil || len(files) < 5 {
+		t.Fatalf("the catalogue has the files %q (%v), want at least 5", files, err)
+	}
+	for _, file := range files {
+		b, err := fs.ReadFile(scenarios.Catalogue, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(instance(t, b)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	for _, bad := range []string{
+		"suite: receiver/x\ncases: [{id: a, title: A, level: must, send: {mutate: {body: flip-bits}}, expect: accepted}]",
+		"suite: receiver/x\ncases: [{id: a, title: A, level: must, send: {}, expect: acepted}]",
+		"suite: receiver/x\ncases: [{id: a, title: A, level: must, send: {wire: chunky}, expect: accepted}]",
+		"suite: receiver/x\ncases: [{id: a, title: A, level: must, send: {payload: none}, expect: accepted}]",
+		"suite: receiver/x\ncases: [{id: a, title: A, level: must, measure: speed}]",
+	} {
+		if schema.Validate(instance(t, []byte(bad))) == nil {
+			t.Errorf("the schema takes\n%s", bad)
+		}
+	}
+}
+
+func instance(t *testing.T, src []byte) any {
+	t.Helper()
+	var plain any
+	if err := yaml.Unmarshal(src, &plain); err != nil {
+		t.Fatal(err)
+	}
+	j, err := json.Marshal(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(j))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// Every case of the catalogue can be proven, or says why not; and there are as
+// many as the catalogue promises.
+func TestCatalogueIsWhole(t *testing.T) {
+	cases := catalogue(t)
+	for _, c := range cases {
+		if len(c.Kills) == 0 && c.Unproven == "" {
+			t.Errorf("%s names no defect and does not say why", c.Name())
+		}
+		if c.Source == "" {
+			t.Errorf("%s has no source", c.Name())
+		}
+	}
+	if len(cases) < 250 {
+		t.Errorf("there are %d cases, want at least 250", len(cases))
+	}
+}

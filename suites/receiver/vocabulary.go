@@ -1,0 +1,140 @@
+package receiver
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hookanvil/hookanvil/fixtures/payloads"
+	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/wire"
+	"github.com/hookanvil/hookanvil/scenarios"
+)
+
+// Vocabulary returns the words that receiver scenarios are written in.
+func Vocabulary() scenarios.Vocabulary {
+	v := scenarios.Vocabulary{}
+	for _, m := range mutations {
+		m.Presigned = m.when != afterSigning
+		v.Mutations = append(v.Mutations, m.Entry)
+	}
+	for _, e := range expectations {
+		v.Expectations = append(v.Expectations, e.Entry)
+	}
+	for _, m := range measures {
+		v.Measures = append(v.Measures, m.Entry)
+	}
+	for _, w := range wire.Ways {
+		v.Wires = append(v.Wires, scenarios.Entry{Name: w.Name, Arg: kindOf(w.Number), Optional: true, Doc: "is written " + w.Doc})
+	}
+	for _, c := range capabilities {
+		v.Capabilities = append(v.Capabilities, c.Entry)
+	}
+	for _, p := range payloads.List() {
+		v.Payloads = append(v.Payloads, word("", p.Name, p.Doc))
+	}
+	return v
+}
+
+// kindOf is the kind of a way's argument: a number, where the way has one.
+func kindOf(number string) scenarios.Kind {
+	if number == "" {
+		return scenarios.None
+	}
+	return scenarios.Number
+}
+
+// capability is something that a profile or a run may lack.
+type capability struct {
+	scenarios.Entry
+	has  func(s *Subject) bool
+	lack func(s *Subject) string // why a case is skipped
+}
+
+type capabilityTable []capability
+
+func (t capabilityTable) find(name string) capability {
+	i := slices.IndexFunc(t, func(c capability) bool { return c.Name == name })
+	return t[i]
+}
+
+// profileLacks and runLacks are the reasons for a skip: the first is the
+// provider's doing, the second can be mended by an option.
+func profileLacks(what string) func(*Subject) string {
+	return func(s *Subject) string { return fmt.Sprintf("profile %s %s", s.Profile.Name, what) }
+}
+
+func runLacks(what string) func(*Subject) string {
+	return func(*Subject) string { return what }
+}
+
+var capabilities = capabilityTable{
+	{word("", "timestamp", "sends a timestamp"),
+		func(s *Subject) bool { return s.Profile.Timestamp != nil }, profileLacks("sends no timestamp")},
+	{word("", "unix-timestamp", "sends its timestamp as a number of seconds"),
+		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.Unit == "s" }, profileLacks("has no timestamp in seconds")},
+	{word("", "timestamp-header", "sends its timestamp in a header of its own"),
+		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.Header != "" }, profileLacks("has no timestamp header")},
+	{word("", "timestamp-in-signature", "sends its timestamp in the signature header"),
+		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.Header == "" }, profileLacks("has no timestamp in its signature header")},
+	{word("", "bounded-future", "refuses timestamps from the future"),
+		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.Future == "bounded" }, profileLacks("does not bound the future")},
+	{word("", "id", "identifies its deliveries"),
+		func(s *Subject) bool { return s.Profile.ID != nil }, profileLacks("has no delivery id")},
+	{word("", "id-header", "sends the delivery id in a header"),
+		func(s *Subject) bool { return s.Profile.ID != nil && s.Profile.ID.Header != "" }, profileLacks("has no id header")},
+	{word("", "signed-id-header", "sends the delivery id in a header that the signature covers"),
+		func(s *Subject) bool {
+			return s.Profile.ID != nil && s.Profile.ID.Header != "" && s.Profile.IDSigned()
+		}, profileLacks("does not sign an id header")},
+	{word("", "unsigned-id-header", "sends the delivery id in a header that no signature covers"),
+		func(s *Subject) bool {
+			return s.Profile.ID != nil && s.Profile.ID.Header != "" && !s.Profile.IDSigned()
+		}, profileLacks("has no id header that is left unsigned")},
+	{word("", "hmac", "signs with an HMAC"),
+		func(s *Subject) bool { return strings.HasPrefix(s.Profile.Signature.Algorithm, "hmac-") }, profileLacks("does not sign with an HMAC")},
+	{word("", "ed25519", "signs with Ed25519 too, and the run has the key"), hasEd25519,
+		func(s *Subject) string {
+			if !slices.ContainsFunc(s.Profile.Also, isEd25519Scheme) {
+				return profileLacks("has no Ed25519 signature")(s)
+			}
+			return "the run has no Ed25519 key: name one with --secret v1a=env:NAME"
+		}},
+	{word("", "encoded-key", "writes its secrets in an encoding"),
+		func(s *Subject) bool { return s.Profile.Key.Encoding != "utf8" }, profileLacks("does not encode its secrets")},
+	{word("", "labelled-signature", "puts a label before its signatures"),
+		func(s *Subject) bool { return label(s.Profile.Signature.Value) != "" }, profileLacks("puts no label before its signature")},
+	{word("", "signature-list", "sends several signatures in one header"),
+		func(s *Subject) bool { return s.Profile.Signature.JoinedBy != "" }, profileLacks("sends one signature only")},
+	{word("", "hex-signature", "writes its signature in hexadecimal"),
+		func(s *Subject) bool { return s.Profile.Signature.Encoding == "hex" }, profileLacks("does not write its signature in hexadecimal")},
+	{word("", "base64-signature", "writes its signature in base64"),
+		func(s *Subject) bool { return s.Profile.Signature.Encoding == "base64" }, profileLacks("does not write its signature in base64")},
+	{word("", "weak-signature", "sends a legacy signature beside the strong one"), hasWeak, profileLacks("sends no legacy signature")},
+	{word("", "event", "names the type of the event"),
+		func(s *Subject) bool { return s.Profile.Event != nil }, profileLacks("names no event type")},
+	{word("", "second-key", "has a second valid key"),
+		func(s *Subject) bool { return s.Second != nil }, runLacks("no second key is given: --second-secret")},
+	{word("", "retired-key", "has a key that is valid no more"),
+		func(s *Subject) bool { return s.Retired != nil }, runLacks("no retired key is given: --retired-secret")},
+	{word("", "other-key", "has the key of another endpoint"),
+		func(s *Subject) bool { return s.Other != nil }, runLacks("no other endpoint's key is given: --other-secret")},
+	{word("", "other-url", "has another endpoint"),
+		func(s *Subject) bool { return s.OtherURL != nil }, runLacks("no other endpoint is given: --other-path")},
+	{word("", "probe", "tells of its effects"),
+		func(s *Subject) bool { return s.Probe != nil }, runLacks("effects cannot be counted without a probe: --probe-url, --probe-exec or --probe-file")},
+	{word("", "plain-http", "is reached without TLS"),
+		func(s *Subject) bool { return s.Endpoint.TLS == nil }, runLacks("the target is reached through TLS")},
+}
+
+func isEd25519Scheme(s profile.Scheme) bool { return s.Algorithm == "ed25519" }
+
+func hasEd25519(s *Subject) bool {
+	return slices.ContainsFunc(s.Profile.Schemes(), func(scheme profile.Scheme) bool {
+		return isEd25519Scheme(scheme) && len(s.Keys[scheme.Name]) > 0
+	})
+}
+
+func hasWeak(s *Subject) bool {
+	return slices.ContainsFunc(s.Profile.Also, func(scheme profile.Scheme) bool { return scheme.Weak })
+}

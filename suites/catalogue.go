@@ -1,0 +1,229 @@
+package suites
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/hookanvil/hookanvil/scenarios"
+	"github.com/hookanvil/hookanvil/scenarios/strictyaml"
+	"github.com/hookanvil/hookanvil/suites/receiver"
+)
+
+// Catalogue returns the built-in suites, which are read once.
+var Catalogue = sync.OnceValues(func() ([]*scenarios.Suite, error) {
+	return scenarios.Load(scenarios.Catalogue, "receiver", receiver.Vocabulary())
+})
+
+// Select finds cases by names as users give them: a role (receiver), a suite
+// (receiver/signature), a case (receiver/signature/replayed), a file or directory
+// of the user's own, or one case of a file (mine.yaml:replayed). Without names it
+// returns the whole catalogue. The order is that of the names; what is named twice
+// is there once.
+func Select(names []string) ([]scenarios.Case, error) {
+	if len(names) == 0 {
+		names = []string{"receiver"}
+	}
+	builtIn, err := Catalogue()
+	if err != nil {
+		return nil, err
+	}
+	var selected []scenarios.Case
+	for _, name := range names {
+		cases, err := find(builtIn, name)
+		if err != nil {
+			return nil, err
+		}
+		if selected, err = merge(selected, cases); err != nil {
+			return nil, err
+		}
+	}
+	return selected, nil
+}
+
+// merge adds cases that are not there yet. Two different cases of one name could
+// not be told apart in a report.
+func merge(selected, cases []scenarios.Case) ([]scenarios.Case, error) {
+	for _, c := range cases {
+		i := slices.IndexFunc(selected, func(s scenarios.Case) bool { return s.Name() == c.Name() })
+		switch {
+		case i < 0:
+			selected = append(selected, c)
+		case selected[i].File != c.File:
+			return nil, fmt.Errorf("select the cases to run: %s is in %s and in %s; give one of them another id, or its suite another name", c.Name(), selected[i].File, c.File)
+		}
+	}
+	return selected, nil
+}
+
+func find(builtIn []*scenarios.Suite, name string) ([]scenarios.Case, error) {
+	if cases := within(builtIn, name); len(cases) > 0 {
+		return cases, nil
+	}
+	role, _, _ := strings.Cut(name, "/")
+	if role == "sender" || role == "load" {
+		return nil, fmt.Errorf("select the cases to run: %s is not in this version, which judges receivers; run receiver, or a suite that hookanvil list shows", strictyaml.Quote(name))
+	}
+	if file, id, ok := cutCase(name); ok {
+		return oneOf(file, id)
+	}
+	if _, err := os.Stat(name); err == nil || isFile(name) && !strings.HasPrefix(name, "receiver/") {
+		return fromFiles(name)
+	}
+	return nil, fmt.Errorf("select the cases to run: nothing is called %s; %s", strictyaml.Quote(name), nearest(builtIn, name))
+}
+
+// cutCase cuts mine.yaml:replayed into the file and the case.
+func cutCase(name string) (file, id string, ok bool) {
+	i := strings.LastIndex(name, ":")
+	if i < 0 || filepath.Ext(name[:i]) != ".yaml" && filepath.Ext(name[:i]) != ".yml" {
+		return "", "", false
+	}
+	return name[:i], name[i+1:], true
+}
+
+func oneOf(file, id string) ([]scenarios.Case, error) {
+	cases, err := fromFiles(file)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, c := range cases {
+		if c.ID == id {
+			return []scenarios.Case{c}, nil
+		}
+		ids = append(ids, c.ID)
+	}
+	return nil, fmt.Errorf("select the cases to run: %s has no case called %s; %s", file, strictyaml.Quote(id), strictyaml.DidYouMean(id, ids))
+}
+
+func fromFiles(path string) ([]scenarios.Case, error) {
+	suites, err := scenarios.LoadFiles([]string{path}, receiver.Vocabulary())
+	if err != nil {
+		return nil, err
+	}
+	return within(suites, "receiver"), nil
+}
+
+// within returns the cases at or below a name.
+func within(suites []*scenarios.Suite, name string) []scenarios.Case {
+	var cases []scenarios.Case
+	for _, s := range suites {
+		for _, c := range s.Cases {
+			if full := c.Name(); full == name || strings.HasPrefix(full, strings.TrimSuffix(name, "/")+"/") {
+				cases = append(cases, c)
+			}
+		}
+	}
+	return cases
+}
+
+// nearest suggests the suite or case that was probably meant.
+func nearest(builtIn []*scenarios.Suite, name string) string {
+	var suites, cases []string
+	for _, s := range builtIn {
+		suites = append(suites, s.Name)
+		for _, c := range s.Cases {
+			cases = append(cases, c.Name(), c.ID)
+		}
+	}
+	if near := strictyaml.Suggest(name, append(cases, suites...)); near != "" {
+		if i := slices.Index(cases, near); i >= 0 {
+			near = cases[i-i%2]
+		}
+		return fmt.Sprintf("did you mean %s?", near)
+	}
+	return "the suites are " + strings.Join(suites, ", ") + "; hookanvil list shows the cases"
+}
+
+// FindCase returns the case of the full name.
+func FindCase(name string) (scenarios.Case, error) {
+	cases, err := Select([]string{name})
+	switch {
+	case err != nil:
+		return scenarios.Case{}, err
+	case len(cases) != 1:
+		return scenarios.Case{}, fmt.Errorf("%s names %d cases: name one of them, such as %s", strictyaml.Quote(name), len(cases), cases[0].Name())
+	}
+	return cases[0], nil
+}
+
+// Labels are the words by which a case can be selected: its role, topic and level,
+// the profile, the parts that its mutations touch, and what it needs.
+func Labels(c scenarios.Case, profile string) []string {
+	role, topic, _ := strings.Cut(c.Suite, "/")
+	labels := []string{role, topic, string(c.Level), profile}
+	for _, step := range c.Send {
+		if step.Mutate != nil {
+			labels = append(labels, step.Mutate.Part)
+		}
+		if step.Wire != nil {
+			labels = append(labels, "wire")
+		}
+	}
+	if c.Measure != "" {
+		labels = append(labels, "measure")
+	}
+	if c.Serial {
+		labels = append(labels, "serial")
+	}
+	labels = append(labels, c.Needs...)
+	for i, label := range labels {
+		labels[i] = strings.Map(plain, label)
+	}
+	slices.Sort(labels)
+	return slices.DeleteFunc(slices.Compact(labels), func(s string) bool { return s == "" })
+}
+
+// plain replaces what has a meaning in label expressions.
+func plain(r rune) rune {
+	if strings.ContainsRune("&|!,()/:", r) {
+		return '-'
+	}
+	return r
+}
+
+// Filter leaves the cases whose labels satisfy a label expression, in Ginkgo's
+// language ("signature && !should"), and which are required at least as strongly
+// as level. Empty texts leave all. That nothing is left is an error.
+func Filter(cases []scenarios.Case, expression, level, profile string) ([]scenarios.Case, error) {
+	matches, err := types.ParseLabelFilter(expression)
+	if err != nil {
+		return nil, fmt.Errorf("read the label expression %s: %w; write it like 'signature && !should'", strictyaml.Quote(expression), oneLine(err))
+	}
+	var left []scenarios.Case
+	for _, c := range cases {
+		if required[c.Level] >= required[scenarios.Level(level)] && matches(Labels(c, profile)) {
+			left = append(left, c)
+		}
+	}
+	if len(left) == 0 {
+		return nil, fmt.Errorf("select the cases to run: none of %d cases has level %s or stronger and satisfies the filter %s; hookanvil list shows levels and labels",
+			len(cases), orAny(level), strictyaml.Quote(expression))
+	}
+	return left, nil
+}
+
+var required = map[scenarios.Level]int{scenarios.May: 1, scenarios.Should: 2, scenarios.Must: 3}
+
+func orAny(level string) string {
+	if level == "" {
+		return string(scenarios.May)
+	}
+	return level
+}
+
+// oneLine flattens the messages of Ginkgo, which are made for a screen.
+func oneLine(err error) error {
+	text, _, _ := strings.Cut(escapes.ReplaceAllString(err.Error(), ""), "Learn more")
+	return errors.New(strings.Join(strings.Fields(text), " "))
+}
+
+var escapes = regexp.MustCompile(`\x1b\[[0-9;]*m`)

@@ -1,0 +1,173 @@
+package suites
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/wire"
+	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/scenarios"
+	"github.com/hookanvil/hookanvil/suites/receiver"
+)
+
+// Options say how a Go program's own http.Handler is judged.
+type Options struct {
+	Profile string // name of a shipped profile, or a YAML file
+	Secret  string // that the handler verifies with, as the provider writes it
+	Path    string // under which the handler expects deliveries; "/" where it is empty
+	// Effects tells how often the handler acted on the delivery that a token
+	// identifies: by its id, or by a text in its body. Without it, verdicts rest on
+	// statuses alone and replays are not judged.
+	Effects func(token string) int
+	// Select names suites or cases; Filter is a label expression; Level leaves out
+	// what is required less strongly. All cases run where they are empty.
+	Select        []string
+	Filter, Level string
+	// Limits default to 2 s for an answer and 1 s for an effect.
+	Limits receiver.Limits
+}
+
+// JudgeHandler judges a handler with a subtest for each case:
+//
+//	func TestWebhook(t *testing.T) {
+//		suites.JudgeHandler(t, handler, suites.Options{Profile: "github", Secret: secret})
+//	}
+//
+// The handler is served on a loopback address. Left out are the cases that send
+// what is no proper HTTP: they judge a server, and this one is not the handler's.
+// A case that fails, or that could not be judged, is an error; a recommendation
+// that is not met is logged.
+func JudgeHandler(t *testing.T, h http.Handler, o Options) {
+	t.Helper()
+	c, err := o.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, err := serve(h, &c.Subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	session, err := Start(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range c.Cases {
+		t.Run(strings.TrimPrefix(k.Name(), "receiver/"), func(t *testing.T) {
+			tell(t, session.Await(t.Context(), k.Name()))
+		})
+	}
+	if _, err := session.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func tell(t *testing.T, r reports.Result) {
+	switch r.Verdict {
+	case reports.Pass:
+	case reports.Skip:
+		t.Skip(r.Reason)
+	case reports.Warn:
+		t.Log(account(r))
+	default:
+		t.Error(account(r))
+	}
+}
+
+// Describe declares the same cases as specs of the caller's own Ginkgo suite. The
+// handler is asked for when a spec runs, after the caller's BeforeEach; each spec
+// serves it afresh, so that specs may run in parallel.
+//
+//	var _ = suites.Describe(func() http.Handler { return handler }, suites.Options{Profile: "github", Secret: secret})
+//
+// It panics where the options make no sense, since Ginkgo builds its tree before
+// anything can fail.
+func Describe(handler func() http.Handler, o Options) bool {
+	c, err := o.config()
+	if err != nil {
+		panic(err)
+	}
+	declare(c.Cases, c.Subject.Profile.Name, func(ctx context.Context, k scenarios.Case) reports.Result {
+		subject := c.Subject
+		stop, err := serve(handler(), &subject)
+		if err != nil {
+			ginkgo.Fail(err.Error())
+		}
+		defer stop()
+		return c.Redactor.CleanResult(receiver.NewJudge(subject, c.Seed, nil).Run(ctx, k))
+	})
+	return true
+}
+
+// config is the session's configuration, of which only the address is missing.
+func (o Options) config() (Config, error) {
+	p, err := FindProfile(o.Profile)
+	if err != nil {
+		return Config{}, err
+	}
+	keys := profile.Keys{p.Signature.Name: {profile.NewSecret(o.Secret)}}
+	if err := p.CheckKeys(keys); err != nil {
+		return Config{}, fmt.Errorf("judge a handler: %w", err)
+	}
+	cases, err := Select(o.Select)
+	if err == nil {
+		cases, err = Filter(slices.DeleteFunc(cases, improper), o.Filter, o.Level, p.Name)
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	subject := receiver.Subject{Profile: p, Keys: keys, Limits: o.Limits, URL: &url.URL{Path: cmp.Or(o.Path, "/")}}
+	subject.Limits.Answer = cmp.Or(o.Limits.Answer, 2*time.Second)
+	subject.Limits.Settle = cmp.Or(o.Limits.Settle, time.Second)
+	if o.Effects != nil {
+		subject.Probe = effects(o.Effects)
+	}
+	return Config{Subject: subject, Cases: cases, Seed: Settings{}.SeedOrRandom(), Redactor: reports.NewRedactor(o.Secret), Tool: Tool()}, nil
+}
+
+// improper tells whether a case sends what is no proper HTTP, or keeps a server
+// waiting.
+func improper(c scenarios.Case) bool {
+	return c.Measure == "slow-clients" || slices.ContainsFunc(c.Send, func(s scenarios.Step) bool {
+		if s.Wire == nil {
+			return false
+		}
+		way, ok := wire.FindWay(s.Wire.Name)
+		return !ok || !way.Lawful
+	})
+}
+
+// serve serves a handler on a loopback address and completes the subject with it.
+func serve(h http.Handler, s *receiver.Subject) (stop func(), err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("serve the handler: %w", err)
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Second, ReadTimeout: 5 * time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l) // it ends with stop
+	}()
+	stop = func() {
+		_ = server.Close()
+		<-done
+	}
+	s.URL = &url.URL{Scheme: "http", Host: l.Addr().String(), Path: s.URL.Path}
+	if s.Endpoint, err = wire.Resolve(context.Background(), s.URL); err != nil {
+		stop()
+		return nil, err
+	}
+	return stop, nil
+}

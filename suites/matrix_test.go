@@ -1,0 +1,67 @@
+package suites_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookanvil/hookanvil/suites"
+)
+
+// TestMatrix proves the catalogue: the correct receiver passes under every
+// profile, and each defect is caught by the cases that name it and by no other.
+func TestMatrix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it judges some two hundred receivers, which takes a minute")
+	}
+	m, err := suites.RunMatrix(t.Context(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(m.Summary())
+	if !m.Sound() {
+		t.Errorf("the catalogue is not what it claims to be:\n%s", faults(m))
+	}
+}
+
+// faults leaves the lines of the report that tell of what is wrong.
+func faults(m suites.Matrix) string {
+	var b strings.Builder
+	for line := range strings.Lines(m.Report()) {
+		if !strings.HasPrefix(line, "✓") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// A few rows are proven even when there is little time.
+func TestMatrixOfAFew(t *testing.T) {
+	m, err := suites.RunMatrix(t.Context(), []string{"compares-prefix-only", "reject-all", "accepts-weak-sha1"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !m.Sound() || !strings.HasPrefix(m.Summary(), "mutants killed 3/3, misattributed 0") {
+		t.Error(m.Report())
+	}
+	if _, err := suites.RunMatrix(t.Context(), []string{"compares-prefix-onyl"}, nil); err == nil {
+		t.Error("a defect that there is not was judged")
+	}
+}
+
+func TestMatrixFile(t *testing.T) {
+	want, err := suites.MatrixMarkdown()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../fixtures/reference/MATRIX.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("fixtures/reference/MATRIX.md is not what the catalogue says; make it anew with\n"+
+			"  hookanvil matrix --markdown > fixtures/reference/MATRIX.md\n(-want +got):\n%s", diff)
+	}
+}

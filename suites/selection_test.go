@@ -1,0 +1,178 @@
+package suites_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hookanvil/hookanvil/fixtures/reference"
+	"github.com/hookanvil/hookanvil/suites"
+)
+
+const own = `suite: receiver/mine
+source: our own rules
+cases:
+  - id: one
+    title: One delivery is accepted
+    level: must
+    unproven: it is the control of all others
+    send: {}
+    expect: accepted
+  - id: two
+    title: A forgery is rejected
+    level: should
+    unproven: a scenario of a test
+    send: {mutate: {body: flip-bit}}
+    expect: rejected
+`
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestSelect(t *testing.T) {
+	mine := write(t, "mine.yaml", own)
+	all := len(choose(t))
+	if all < 110 {
+		t.Errorf("the catalogue has %d cases, want at least 110", all)
+	}
+	for _, test := range []struct {
+		names []string
+		count func(int) bool
+	}{
+		{[]string{"receiver"}, func(n int) bool { return n == all }},
+		{[]string{"receiver/"}, func(n int) bool { return n == all }},
+		{[]string{"receiver/signature"}, func(n int) bool { return n > 50 && n < all }},
+		{[]string{"receiver/fidelity/valid"}, func(n int) bool { return n == 1 }},
+		{[]string{"receiver/fidelity/valid", "receiver/fidelity/valid", "receiver"}, func(n int) bool { return n == all }},
+		{[]string{mine}, func(n int) bool { return n == 2 }},
+		{[]string{filepath.Dir(mine)}, func(n int) bool { return n == 2 }},
+		{[]string{mine + ":two"}, func(n int) bool { return n == 1 }},
+		{[]string{"receiver/fidelity/valid", mine}, func(n int) bool { return n == 3 }},
+	} {
+		if n := len(choose(t, test.names...)); !test.count(n) {
+			t.Errorf("%q selects %d cases", test.names, n)
+		}
+	}
+}
+
+func TestSelectMistakes(t *testing.T) {
+	mine := write(t, "mine.yaml", own)
+	twin := write(t, "twin.yaml", own)
+	for _, test := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"receiver/signatur"}, "did you mean receiver/signature?"},
+		{[]string{"receiver/fidelity/vallid"}, "did you mean receiver/fidelity/valid?"},
+		{[]string{"body-bit-fliped"}, "did you mean receiver/signature/body-bit-flipped?"},
+		{[]string{"nonsense-altogether"}, "the suites are receiver/fidelity"},
+		{[]string{"sender"}, "is not in this version"},
+		{[]string{"load/capacity"}, "is not in this version"},
+		{[]string{"missing.yaml"}, "no such file"},
+		{[]string{mine + ":twoo"}, `did you mean "two"?`},
+		{[]string{mine, twin}, "give one of them another id"},
+		{[]string{""}, "nothing is called"},
+	} {
+		_, err := suites.Select(test.names)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%q: error %v, want one that contains %q", test.names, err, test.want)
+		}
+	}
+}
+
+func TestFilter(t *testing.T) {
+	cases := choose(t)
+	for _, test := range []struct {
+		filter, level, want string
+	}{
+		{"signature && must", "", ""},
+		{"!signature", "must", ""},
+		{"github", "", ""},
+		{"", "must", ""},
+		{"nothing-has-this-label", "", "none of"},
+		{"stripe", "", "none of"},
+		{"signature &&", "", "read the label expression"},
+		{"(", "", "read the label expression"},
+	} {
+		left, err := suites.Filter(cases, test.filter, test.level, "github")
+		if test.want != "" {
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.ContainsAny(err.Error(), "\n\x1b") {
+				t.Errorf("%q: error %v, want one line that contains %q", test.filter, err, test.want)
+			}
+			continue
+		}
+		if err != nil || len(left) == 0 {
+			t.Errorf("%q, level %q: %d cases, error %v", test.filter, test.level, len(left), err)
+		}
+		for _, c := range left {
+			if test.level == "must" && c.Level != "must" {
+				t.Errorf("level must leaves %s, which is %s", c.Name(), c.Level)
+			}
+		}
+	}
+}
+
+func TestLabelsAreFitForExpressions(t *testing.T) {
+	for _, c := range choose(t) {
+		labels := suites.Labels(c, "my (own) profile/1:a&b|c!,")
+		for _, l := range labels {
+			if l == "" || strings.ContainsAny(l, "&|!,()/:") {
+				t.Errorf("%s: label %q", c.Name(), l)
+			}
+		}
+		if !slices.Contains(labels, "receiver") || !slices.Contains(labels, string(c.Level)) {
+			t.Errorf("%s: labels %q lack role or level", c.Name(), labels)
+		}
+	}
+}
+
+// Every case claims a defect or says why it cannot; every defect is claimed.
+func TestClaims(t *testing.T) {
+	claimed := map[string]bool{}
+	for _, c := range choose(t) {
+		if len(c.Kills) == 0 && c.Unproven == "" {
+			t.Errorf("%s names no defect and does not say why: add kills or unproven", c.Name())
+		}
+		for _, name := range c.Kills {
+			claimed[name] = true
+			if _, err := reference.Find(name); err != nil {
+				t.Errorf("%s: %v", c.Name(), err)
+			}
+		}
+	}
+	for _, d := range reference.Defects {
+		if !claimed[d.Name] {
+			t.Errorf("no case names the defect %s", d.Name)
+		}
+	}
+	if len(reference.Defects) < 45 {
+		t.Errorf("%d defects, want at least 45", len(reference.Defects))
+	}
+}
+
+func TestExplain(t *testing.T) {
+	for _, c := range append(choose(t), choose(t, write(t, "mine.yaml", own))...) {
+		text := suites.Explain(c)
+		for _, want := range []string{c.Name(), c.Title, string(c.Level), c.Source, c.Why, c.Unproven, "hookanvil run"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: the explanation lacks %q", c.Name(), want)
+			}
+		}
+		for _, name := range c.Kills {
+			if d, err := reference.Find(name); err == nil && !strings.Contains(text, d.Sentence) {
+				t.Errorf("%s: the explanation does not tell what %s is", c.Name(), name)
+			}
+		}
+		if strings.Contains(text, "%!") || strings.Contains(text, "  .") {
+			t.Errorf("%s: the explanation reads badly:\n%s", c.Name(), text)
+		}
+	}
+}

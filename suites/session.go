@@ -1,0 +1,325 @@
+package suites
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/scenarios"
+	"github.com/hookanvil/hookanvil/suites/receiver"
+)
+
+// Config says what a session judges and how.
+type Config struct {
+	Subject receiver.Subject
+	Cases   []scenarios.Case // in the order in which they are reported
+	Seed    uint64
+	// Parallel bounds the cases that run at the same time; DefaultParallel where it
+	// is 0.
+	Parallel int
+	// FailFast begins no more cases after the first failure that is not known.
+	FailFast bool
+	Timeout  time.Duration   // for all cases; none where it is 0
+	Known    []reports.Known // failures that are accepted for a time
+	// Journal is the file that records the run as it goes; none where it is empty.
+	Journal string
+	// Redactor takes secrets out of everything that is kept; it may be nil.
+	Redactor *reports.Redactor
+	// Reproduce returns the command that runs a case again; it may be nil.
+	Reproduce func(scenarios.Case) string
+	// Watch is told of every beginning and end of a case, one call at a time; it
+	// may be nil.
+	Watch func(Progress)
+	Tool  string // name and version, for the reports
+
+	verdictsOnly bool // evidence is of no interest
+}
+
+// Progress is how far a session has got.
+type Progress struct {
+	Done, Total, Failed int
+	Running             []string // names of the cases that run, in the order in which they began
+}
+
+// stopped is why a session itself begins no more cases. Any other cause is an
+// interruption from outside.
+type stopped string
+
+func (s stopped) Error() string { return string(s) }
+
+const (
+	outOfTime   stopped = "the time for the whole run (--timeout) was over"
+	failedFast  stopped = "an earlier case failed (--fail-fast)"
+	unrecorded  stopped = "the journal could not be written"
+	interrupted         = "interrupted"
+)
+
+// Session judges cases, several at the same time. A case that panics, a journal
+// that cannot be written and an interruption cost what they concern and nothing
+// else: every case has a result in the end.
+type Session struct {
+	config  Config
+	judge   *receiver.Judge
+	journal *reports.Journal
+	started time.Time
+	slots   map[string]*slot
+	ended   chan struct{}
+
+	ctx  context.Context // of the cases; its cause tells why it was cancelled
+	stop context.CancelCauseFunc
+
+	mu       sync.Mutex
+	progress Progress
+	notes    []string
+	broken   error // of our own making: a panic, the journal
+	cut      bool  // whether a case was not judged because the session was stopped
+	state    string
+}
+
+// slot is where the result of one case will be.
+type slot struct {
+	done   chan struct{}
+	result reports.Result
+}
+
+// Start begins a session. Cancelling ctx interrupts it: no new cases begin, running
+// ones give up. The error, if any, is of the journal, and nothing has been sent.
+func Start(ctx context.Context, c Config) (*Session, error) {
+	s := &Session{config: c, started: time.Now(), slots: map[string]*slot{}, ended: make(chan struct{})}
+	for _, kase := range c.Cases {
+		s.slots[kase.Name()] = &slot{done: make(chan struct{})}
+	}
+	s.progress.Total = len(c.Cases)
+	if c.Journal != "" {
+		var err error
+		if s.journal, err = reports.CreateJournal(c.Journal, s.header(), s.planned()); err != nil {
+			return nil, err
+		}
+	}
+	s.judge = receiver.NewJudge(c.Subject, c.Seed, s.observe)
+	s.begin(ctx)
+	return s, nil
+}
+
+// begin starts judging.
+func (s *Session) begin(ctx context.Context) {
+	ctx, release := context.WithCancelCause(ctx)
+	disarm := func() {}
+	if s.config.Timeout > 0 {
+		ctx, disarm = context.WithTimeoutCause(ctx, s.config.Timeout, outOfTime)
+	}
+	s.ctx, s.stop = ctx, release
+	go func() {
+		defer close(s.ended)
+		s.run()
+		disarm()
+		release(nil)
+	}()
+}
+
+// Await returns the result of a case, once it is there. Where ctx ends before,
+// the result says that the case was not awaited.
+func (s *Session) Await(ctx context.Context, name string) reports.Result {
+	slot := s.slots[name]
+	if slot == nil {
+		return reports.Result{ID: name, Verdict: reports.Inconclusive, Reason: "the case is not among those of this run"}
+	}
+	select {
+	case <-slot.done:
+		return slot.result
+	case <-ctx.Done():
+		return reports.Result{ID: name, Verdict: reports.Inconclusive, Reason: "the case was not awaited: " + context.Cause(ctx).Error()}
+	}
+}
+
+// Wait returns what the run found, when it has ended. The error means that the
+// harness itself failed; the run then says what it still could.
+func (s *Session) Wait() (reports.Run, error) {
+	<-s.ended
+	run := s.header()
+	run.Ended, run.State, run.Notes = time.Now(), s.state, s.notes
+	for _, c := range s.config.Cases {
+		run.Results = append(run.Results, s.slots[c.Name()].result)
+	}
+	reports.Apply(&run, s.config.Known, time.Now())
+	return run, s.broken
+}
+
+// header is the run as it is known before it begins.
+func (s *Session) header() reports.Run {
+	subject := reports.Subject{Role: "receiver", Target: s.config.Redactor.Clean(s.config.Subject.URL.String())}
+	if s.config.Subject.Probe != nil {
+		subject.Probe = s.config.Subject.Probe.String()
+	}
+	return reports.Run{
+		Schema: reports.Schema, Tool: s.config.Tool, Subject: subject,
+		Profile: s.config.Subject.Profile.Name, Seed: s.config.Seed, Started: s.started,
+	}
+}
+
+func (s *Session) planned() []reports.Planned {
+	var all []reports.Planned
+	for _, c := range s.config.Cases {
+		all = append(all, reports.Planned{ID: c.Name(), Title: c.Title, Level: string(c.Level)})
+	}
+	return all
+}
+
+// run judges every case: those that can stand company together, the others one by
+// one afterwards.
+func (s *Session) run() {
+	s.note(s.judge.Preflight(s.ctx)...)
+	alone := s.together()
+	for _, c := range alone {
+		s.runCase(c)
+	}
+	s.state = reports.Complete
+	if s.cut && s.whyStopped() == interrupted {
+		s.state = reports.Interrupted
+	}
+	if s.journal != nil {
+		s.fail(s.journal.Close(s.state, time.Now(), s.notes))
+	}
+}
+
+// together runs the cases that may run at the same time, and returns the others.
+func (s *Session) together() (alone []scenarios.Case) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	places := make(chan struct{}, cmp.Or(s.config.Parallel, DefaultParallel))
+	for _, c := range s.config.Cases {
+		if s.judge.Exclusive(c) {
+			alone = append(alone, c)
+			continue
+		}
+		places <- struct{}{}
+		running.Go(func() {
+			defer func() { <-places }()
+			s.runCase(c)
+		})
+	}
+	return alone
+}
+
+// runCase judges one case, if it is still to be judged.
+func (s *Session) runCase(c scenarios.Case) {
+	if s.ctx.Err() != nil {
+		s.keep(c, s.unjudged(c, "did not run: "+s.whyStopped()))
+		return
+	}
+	s.update(func(p *Progress) { p.Running = append(slices.Clip(p.Running), c.Name()) })
+	result := s.judged(c)
+	if s.ctx.Err() != nil && result.Verdict == reports.Inconclusive {
+		result.Reason = "was given up: " + s.whyStopped()
+	}
+	s.keep(c, result)
+}
+
+// judged judges one case. A panic is our own fault, and costs this case alone.
+func (s *Session) judged(c scenarios.Case) (result reports.Result) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.fail(fmt.Errorf("judge %s: panic: %v\n%s", c.Name(), r, debug.Stack()))
+			result = s.unjudged(c, fmt.Sprintf("the harness failed: panic: %v", r))
+		}
+	}()
+	return s.judge.Run(s.ctx, c)
+}
+
+func (s *Session) unjudged(c scenarios.Case, reason string) reports.Result {
+	return reports.Result{
+		ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why,
+		Verdict: reports.Inconclusive, Reason: reason,
+	}
+}
+
+// keep records a result, free of secrets.
+func (s *Session) keep(c scenarios.Case, result reports.Result) {
+	if s.config.Reproduce != nil && result.Verdict != reports.Skip {
+		result.Reproduce = s.config.Reproduce(c)
+	}
+	if s.config.verdictsOnly {
+		result.Evidence = nil
+	}
+	result = s.config.Redactor.CleanResult(result)
+	if s.journal != nil {
+		_ = s.recorded(s.journal.Record(result))
+	}
+	slot := s.slots[c.Name()]
+	slot.result = result
+	close(slot.done)
+	failed := result.Verdict == reports.Fail && !s.known(result.ID)
+	cut := s.ctx.Err() != nil && result.Verdict == reports.Inconclusive
+	s.update(func(p *Progress) {
+		s.cut = s.cut || cut
+		p.Done++
+		p.Running = slices.DeleteFunc(slices.Clone(p.Running), func(name string) bool { return name == c.Name() })
+		if failed {
+			p.Failed++
+		}
+	})
+	if failed && s.config.FailFast {
+		s.stop(failedFast)
+	}
+}
+
+func (s *Session) known(id string) bool {
+	return slices.ContainsFunc(s.config.Known, func(k reports.Known) bool { return k.ID == id })
+}
+
+// observe journals an exchange before it influences a verdict.
+func (s *Session) observe(caseName string, x reports.Exchange) error {
+	if s.journal == nil || s.slots[caseName] == nil {
+		return nil
+	}
+	return s.recorded(s.journal.Observe(caseName, s.config.Redactor.CleanExchange(x)))
+}
+
+// recorded stops the session where the journal cannot be written: what is not
+// recorded must not be judged by.
+func (s *Session) recorded(err error) error {
+	if err != nil {
+		s.fail(err)
+		s.stop(unrecorded)
+	}
+	return err
+}
+
+// whyStopped says why no more cases begin.
+func (s *Session) whyStopped() string {
+	var own stopped
+	if errors.As(context.Cause(s.ctx), &own) {
+		return own.Error()
+	}
+	return interrupted
+}
+
+func (s *Session) update(change func(*Progress)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.progress)
+	if s.config.Watch != nil {
+		s.config.Watch(s.progress)
+	}
+}
+
+func (s *Session) note(notes ...string) {
+	for _, n := range notes {
+		s.notes = append(s.notes, s.config.Redactor.Clean(n))
+	}
+}
+
+// fail remembers the first failure of our own making.
+func (s *Session) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken == nil && err != nil {
+		s.broken = err
+	}
+}

@@ -1,0 +1,290 @@
+package suites
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/profiles"
+	"github.com/hookanvil/hookanvil/fixtures/wire"
+	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/scenarios/strictyaml"
+	"github.com/hookanvil/hookanvil/suites/receiver"
+)
+
+// Subject makes what the settings name: the receiver with its profile, keys and
+// probe, and a redactor that knows every secret which was read on the way. Nothing
+// is sent; the target's name is resolved.
+func (s Settings) Subject(ctx context.Context) (receiver.Subject, *reports.Redactor, error) {
+	var v vault
+	subject, err := s.subject(ctx, &v)
+	return subject, reports.NewRedactor(v.secrets...), err
+}
+
+func (s Settings) subject(ctx context.Context, v *vault) (subject receiver.Subject, err error) {
+	if subject.URL, err = s.targetURL(); err != nil {
+		return subject, err
+	}
+	if subject.Profile, err = FindProfile(s.Profile); err != nil {
+		return subject, err
+	}
+	for _, set := range []struct {
+		flag  string
+		specs []string
+		keys  *profile.Keys
+	}{
+		{"secret", s.Secret, &subject.Keys}, {"second-secret", s.SecondSecret, &subject.Second},
+		{"retired-secret", s.RetiredSecret, &subject.Retired}, {"other-secret", s.OtherSecret, &subject.Other},
+	} {
+		if *set.keys, err = v.keys(subject.Profile, set.flag, set.specs); err != nil {
+			return subject, err
+		}
+	}
+	if subject.Keys == nil {
+		return subject, noSecret(subject.Profile)
+	}
+	if s.OtherPath != "" {
+		if subject.OtherURL, err = otherEndpoint(subject.URL, s.OtherPath); err != nil {
+			return subject, err
+		}
+	}
+	if subject.Headers, err = v.headers(s.Header); err != nil {
+		return subject, err
+	}
+	if subject.Probe, err = s.probe(); err != nil {
+		return subject, err
+	}
+	if subject.Answers.Accept, err = predicates("accept", s.Accept); err != nil {
+		return subject, err
+	}
+	if subject.Answers.Reject, err = predicates("reject", s.Reject); err != nil {
+		return subject, err
+	}
+	subject.Limits = receiver.Limits{Answer: s.AckDeadline, Slow: s.SlowLimit}
+	subject.Endpoint, err = wire.Resolve(ctx, subject.URL)
+	return subject, err
+}
+
+// Signer makes the profile and the keys that the settings name.
+func (s Settings) Signer() (*profile.Profile, profile.Keys, error) {
+	p, err := FindProfile(s.Profile)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := new(vault).keys(p, "secret", s.Secret)
+	if err == nil && keys == nil {
+		err = noSecret(p)
+	}
+	return p, keys, err
+}
+
+func noSecret(p *profile.Profile) error {
+	return fmt.Errorf("use profile %s: no secret is given; name where it is with --secret env:NAME or --secret file:PATH", p.Name)
+}
+
+func (s Settings) targetURL() (*url.URL, error) {
+	if s.Target == "" {
+		return nil, errors.New("choose a receiver to judge: no target is given; name its URL with --target, or start one to try things on with hookanvil reference receiver")
+	}
+	u, err := url.Parse(s.Target)
+	if err != nil {
+		return nil, fmt.Errorf("read the target %s: it is no URL; write it like http://127.0.0.1:8080/webhook", strictyaml.Quote(s.Target))
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, fmt.Errorf("read the target %s: it must begin with http:// or https:// and name a host, like http://127.0.0.1:8080/webhook", strictyaml.Quote(s.Target))
+	case u.User != nil:
+		return nil, errors.New("read the target: it holds a user name or password; send those with --header 'Authorization: env:NAME'")
+	case u.Fragment != "":
+		return nil, fmt.Errorf("read the target %s: it has a fragment, which is never sent; remove the # and what follows", strictyaml.Quote(s.Target))
+	}
+	return u, nil
+}
+
+func otherEndpoint(target *url.URL, path string) (*url.URL, error) {
+	if !strings.HasPrefix(path, "/") {
+		return nil, fmt.Errorf("read --other-path %s: it must begin with /; the other endpoint is on the same address", strictyaml.Quote(path))
+	}
+	u, err := target.Parse(path)
+	if err != nil || u.Host != target.Host {
+		return nil, fmt.Errorf("read --other-path %s: it is no path on the target's own address", strictyaml.Quote(path))
+	}
+	return u, nil
+}
+
+func (s Settings) probe() (receiver.Probe, error) {
+	var probe receiver.Probe
+	var err error
+	given := 0
+	for _, p := range []struct {
+		from string
+		make func(string) (receiver.Probe, error)
+	}{{s.ProbeURL, receiver.NewHTTPProbe}, {s.ProbeExec, receiver.NewExecProbe}, {s.ProbeFile, receiver.NewFileProbe}} {
+		if p.from == "" {
+			continue
+		}
+		if given++; given > 1 {
+			return nil, errors.New("choose how effects are counted: give one of --probe-url, --probe-exec and --probe-file")
+		}
+		if probe, err = p.make(p.from); err != nil {
+			return nil, err
+		}
+	}
+	return probe, nil
+}
+
+// FindProfile returns a shipped profile by its name, or reads one from a YAML file.
+func FindProfile(nameOrFile string) (*profile.Profile, error) {
+	switch {
+	case nameOrFile == "":
+		return nil, fmt.Errorf("choose how deliveries are signed: no profile is given; name one with --profile: %s, or a YAML file", strings.Join(profiles.Names(), ", "))
+	case !isFile(nameOrFile):
+		return profiles.Get(nameOrFile)
+	}
+	src, err := readSmall(nameOrFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the profile: %w", err)
+	}
+	return profile.Parse(nameOrFile, src)
+}
+
+// isFile tells a file from a name.
+func isFile(s string) bool {
+	ext := filepath.Ext(s)
+	return ext == ".yaml" || ext == ".yml" || strings.ContainsRune(s, filepath.Separator)
+}
+
+// readSmall reads a file that is meant to be small, and not much of one that is not.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, strictyaml.MaxBytes+1))
+}
+
+// vault reads secrets, and remembers them so that they can be kept out of reports.
+type vault struct{ secrets []string }
+
+// Where a secret may be.
+const (
+	fromEnvironment = "env:"
+	fromFile        = "file:"
+)
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// schemePrefix is the name of a signature before the place of its secret.
+var schemePrefix = regexp.MustCompile(`^[A-Za-z0-9._-]+=(env|file):`)
+
+// keys reads the secrets that one flag names, by scheme; nil where it names none.
+func (v *vault) keys(p *profile.Profile, flag string, specs []string) (profile.Keys, error) {
+	if len(specs) == 0 {
+		return nil, nil
+	}
+	keys := profile.Keys{}
+	for _, spec := range specs {
+		scheme, place := p.Schemes()[0].Name, spec
+		if schemePrefix.MatchString(spec) {
+			scheme, place, _ = strings.Cut(spec, "=")
+		}
+		secret, err := v.read(place)
+		if err != nil {
+			return nil, fmt.Errorf("read --%s: %w", flag, err)
+		}
+		keys[scheme] = append(keys[scheme], profile.NewSecret(secret))
+	}
+	if err := p.CheckKeys(keys); err != nil {
+		return nil, fmt.Errorf("use --%s: %w", flag, err)
+	}
+	return keys, nil
+}
+
+// read reads the secret at a place. The error never shows what may be a secret.
+func (v *vault) read(place string) (string, error) {
+	if name, ok := strings.CutPrefix(place, fromEnvironment); ok {
+		if !variable.MatchString(name) {
+			return "", errors.New("what follows env: is no name of an environment variable; write env:NAME")
+		}
+		text, set := os.LookupEnv(name)
+		if !set || text == "" {
+			return "", fmt.Errorf("the environment variable %s is not set or empty; set it with export %s=VALUE", name, name)
+		}
+		return v.keep(text), nil
+	}
+	if path, ok := strings.CutPrefix(place, fromFile); ok {
+		b, err := readSmall(path)
+		if err != nil {
+			return "", err
+		}
+		text := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+		if text == "" || len(b) > strictyaml.MaxBytes {
+			return "", fmt.Errorf("the file %s is empty, or too large for a secret", strictyaml.Quote(path))
+		}
+		return v.keep(text), nil
+	}
+	return "", errors.New("a secret cannot be given by value, since command lines and configuration files are read by others; " +
+		"name where it is: env:NAME or file:PATH, after SCHEME= where the profile has several signatures")
+}
+
+func (v *vault) keep(secret string) string {
+	v.secrets = append(v.secrets, secret)
+	return secret
+}
+
+func (v *vault) headers(lines []string) (wire.Headers, error) {
+	var headers wire.Headers
+	for _, line := range lines {
+		name, value, found := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		switch {
+		case !found || !token.MatchString(name):
+			return nil, errors.New("read --header: it is no header; write it as 'Name: value'")
+		case framing.MatchString(name):
+			return nil, fmt.Errorf("read --header: %s belongs to the request's framing, which the scenarios decide", name)
+		case strings.ContainsAny(value, "\r\n\x00"):
+			return nil, fmt.Errorf("read --header %s: its value has a line break or a NUL", name)
+		}
+		if strings.HasPrefix(value, fromEnvironment) || strings.HasPrefix(value, fromFile) {
+			var err error
+			if value, err = v.read(value); err != nil {
+				return nil, fmt.Errorf("read --header %s: %w", name, err)
+			}
+		}
+		headers.Add(name, value)
+	}
+	return headers, nil
+}
+
+var (
+	token   = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+	framing = regexp.MustCompile(`(?i)^(content-length|transfer-encoding|host|connection)$`)
+)
+
+// predicates reads answers as users write them: 200, 200-299 or 200:TEXT.
+func predicates(flag string, texts []string) ([]receiver.Predicate, error) {
+	var all []receiver.Predicate
+	for _, text := range texts {
+		statuses, body, _ := strings.Cut(text, ":")
+		from, to, isRange := strings.Cut(statuses, "-")
+		if !isRange {
+			to = from
+		}
+		low, err1 := strconv.Atoi(from)
+		high, err2 := strconv.Atoi(to)
+		if err1 != nil || err2 != nil || low < 100 || high > 599 || low > high {
+			return nil, fmt.Errorf("read --%s %s: it is no answer; write a status (200), a range (200-299), or a status and a text in the body (200:not satisfied)", flag, strictyaml.Quote(text))
+		}
+		all = append(all, receiver.Predicate{From: low, To: high, Body: body})
+	}
+	return all, nil
+}

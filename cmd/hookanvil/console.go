@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/suites"
+)
+
+// console is standard output. A reader that went away has seen enough: that is no
+// error.
+type console struct{ *os.File }
+
+func (c console) Write(p []byte) (int, error) {
+	n, err := c.File.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		return len(p), nil
+	}
+	return n, err
+}
+
+// tell writes the reports of a run, and then tells the terminal, unless a report
+// went there; it returns the exit code as an error.
+func tell(cmd *cobra.Command, s suites.Settings, run reports.Run, verbose bool) error {
+	toStdout, err := s.WriteReports(cmd.OutOrStdout(), run)
+	if !toStdout {
+		t := terminalOf(os.Stdout)
+		t.Verbose = verbose
+		err = errors.Join(err, t.Write(cmd.OutOrStdout(), run))
+	}
+	if err != nil {
+		return harness(err)
+	}
+	if code := run.ExitCode(); code != reports.ExitPassed {
+		return exitCode{code: code}
+	}
+	return nil
+}
+
+// terminalOf returns the report for people, as suits a file.
+func terminalOf(f *os.File) reports.Terminal {
+	isTerminal, width := false, 100
+	if term.IsTerminal(int(f.Fd())) {
+		isTerminal = true
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			width = w
+		}
+	}
+	return reports.DetectTerminal(isTerminal, width, os.Getenv)
+}
+
+// progress is one line of a terminal, overwritten as a run gets on. It is silent
+// where there is no terminal.
+type progress struct {
+	w     io.Writer
+	width int
+}
+
+func newProgress(f *os.File) progress {
+	fd := int(f.Fd())
+	if !term.IsTerminal(fd) || os.Getenv("TERM") == "dumb" {
+		return progress{}
+	}
+	width, _, err := term.GetSize(fd)
+	if err != nil {
+		width = 80
+	}
+	return progress{f, width}
+}
+
+const eraseLine = "\r\x1b[K"
+
+func (p progress) show(at suites.Progress) {
+	if p.w == nil {
+		return
+	}
+	line := fmt.Sprintf("%d of %d", at.Done, at.Total)
+	if at.Failed > 0 {
+		line += fmt.Sprintf(", %d failed", at.Failed)
+	}
+	if len(at.Running) > 0 {
+		line += "  " + strings.TrimPrefix(at.Running[0], "receiver/")
+	}
+	if more := len(at.Running) - 1; more > 0 {
+		line += fmt.Sprintf(" and %d more", more)
+	}
+	fmt.Fprint(p.w, eraseLine+line[:min(len(line), max(p.width-1, 0))])
+}
+
+func (p progress) clear() {
+	if p.w != nil {
+		fmt.Fprint(p.w, eraseLine)
+	}
+}
+
+// completeNames completes the names of suites and cases.
+func completeNames(_ *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cases, err := suites.Select(nil)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names := []string{"receiver"}
+	for _, c := range cases {
+		if names[len(names)-1] != c.Suite && !strings.HasPrefix(names[len(names)-1], c.Suite+"/") {
+			names = append(names, c.Suite)
+		}
+		names = append(names, c.Name()+"\t"+c.Title)
+	}
+	return names, cobra.ShellCompDirectiveDefault
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hookanvil/hookanvil/fixtures/profiles"
+	"github.com/hookanvil/hookanvil/fixtures/reference"
+	"github.com/hookanvil/hookanvil/suites"
+)
+
+// asCommand makes this test binary the command itself.
+const asCommand = "HOOKANVIL_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		os.Exit(execute(os.Args[1:]))
+	}
+	testscript.Main(m, map[string]func(){"hookanvil": main})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("NO_COLOR", "1")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"receiver": startReceiver,
+			"exits":    exits,
+		},
+	})
+}
+
+// startReceiver starts a reference receiver: receiver PROFILE [DEFECT]. It sets
+// TARGET, PROBE, WEBHOOK_SECRET and, where the profile has it, WEBHOOK_SECRET_V1A.
+func startReceiver(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("usage: receiver PROFILE [DEFECT]")
+	}
+	p, err := profiles.Get(args[0])
+	ts.Check(err)
+	s, err := suites.NewSpecimen(p, strings.Join(args[1:], ""), 1, suites.Quick)
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(s.Close()) })
+	ts.Setenv("TARGET", s.Subject.URL.String())
+	ts.Setenv("PROBE", strings.TrimSuffix(s.Subject.URL.String(), reference.HookPath)+reference.EffectsPath+"?token={token}#/effects")
+	for i, scheme := range p.Schemes() {
+		name := "WEBHOOK_SECRET"
+		if i > 0 {
+			name += "_" + strings.ToUpper(scheme.Name)
+		}
+		ts.Setenv(name, s.Subject.Keys[scheme.Name][0].Reveal())
+	}
+}
+
+// exits runs a command and demands an exit code: exits CODE COMMAND [ARG]...
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND [ARG]...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%s: exit code %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hookanvil/hookanvil/fixtures/reference"
+	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/suites"
+)
+
+func newMatrix() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "matrix [DEFECT]...",
+		Short: "Prove the catalogue on the reference receiver and its defects",
+		Long: `Run the catalogue against the correct reference receiver under every profile, and
+against each of its defects. The correct receiver must pass every case; a defect
+must be caught by every case that names it, and by no other. Exit code 1 where
+that is not so.`,
+		Example: `  hookanvil matrix
+  hookanvil matrix compares-prefix-only ignores-timestamp
+  hookanvil matrix --markdown > fixtures/reference/MATRIX.md`,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, d := range reference.Defects {
+				names = append(names, d.Name+"\ta receiver that "+d.Sentence)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	markdown := cmd.Flags().Bool("markdown", false, "print the table of defects and cases as Markdown, if the proof holds")
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		ctx, cancel := interruptible()
+		defer cancel()
+		line := newProgress(os.Stderr)
+		m, err := suites.RunMatrix(ctx, names, func(done, total int) {
+			line.show(suites.Progress{Done: done, Total: total})
+		})
+		line.clear()
+		switch {
+		case ctx.Err() != nil:
+			return exitCode{reports.ExitInterrupted, ctx.Err()}
+		case err != nil:
+			return err
+		}
+		text := m.Report()
+		if *markdown && m.Sound() {
+			if text, err = suites.MatrixMarkdown(); err != nil {
+				return harness(err)
+			}
+		}
+		if err := emit(cmd, text); err != nil {
+			return err
+		}
+		if !m.Sound() {
+			return exitCode{reports.ExitFailed, fmt.Errorf("prove the catalogue: %s", m.Summary())}
+		}
+		return nil
+	}
+	return cmd
+}

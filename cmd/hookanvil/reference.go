@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/reference"
+	"github.com/hookanvil/hookanvil/suites"
+)
+
+func newReference() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "reference",
+		Short: "Run a reference implementation, to try things on",
+		Example: `  hookanvil reference receiver
+  hookanvil reference receiver --defect ignores-timestamp`,
+	}
+	cmd.AddCommand(newReferenceReceiver())
+	return cmd
+}
+
+func newReferenceReceiver() *cobra.Command {
+	settings := suites.Settings{}
+	cmd := &cobra.Command{
+		Use:   "receiver",
+		Short: "Run the reference receiver until ^C",
+		Long: `Run a receiver that is correct under every shipped profile, or has one defect, until
+^C. It serves /hook and, as a probe, /effects. Without --secret it invents one and
+prints it.`,
+		Example: `  hookanvil reference receiver --profile github
+  hookanvil reference receiver --defect compares-prefix-only --listen 127.0.0.1:8080`,
+		Args: cobra.NoArgs,
+	}
+	complete := bind(cmd, &settings, "profile", "secret")
+	defect := cmd.Flags().String("defect", "", "the one fault it has: see hookanvil matrix")
+	listen := cmd.Flags().String("listen", "127.0.0.1:0", "loopback address to listen on")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := complete(); err != nil {
+			return err
+		}
+		if settings.Profile == "" {
+			settings.Profile = "standard-webhooks"
+		}
+		o, invented, err := referenceOptions(settings, *defect)
+		if err != nil {
+			return err
+		}
+		r, err := reference.New(o)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		base, err := r.Listen(*listen)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := interruptible()
+		defer cancel()
+		if err := emit(cmd, welcome(o, base, settings.Secret, invented)); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}
+	return cmd
+}
+
+// referenceOptions are those of the receiver; invented tells whether its keys are.
+func referenceOptions(s suites.Settings, defect string) (o reference.Options, invented bool, err error) {
+	o.Defect = defect
+	if len(s.Secret) > 0 {
+		o.Profile, o.Keys, err = s.Signer()
+		return o, false, err
+	}
+	if o.Profile, err = suites.FindProfile(s.Profile); err != nil {
+		return o, false, err
+	}
+	o.Keys = o.Profile.NewKeys(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+	return o, true, nil
+}
+
+// welcome tells where the receiver is and how to judge it.
+func welcome(o reference.Options, base string, secrets []string, invented bool) string {
+	var b strings.Builder
+	kind := "A correct receiver"
+	if d, err := reference.Find(o.Defect); err == nil {
+		kind = "A receiver that " + d.Sentence
+	}
+	fmt.Fprintf(&b, "%s, under profile %s:\n\n  %s%s\n\n", kind, o.Profile.Name, base, reference.HookPath)
+	if invented {
+		var exports string
+		secrets, exports = exportLines(o.Profile, o.Keys)
+		fmt.Fprintf(&b, "Its secret was invented for this run. Where you judge it from:\n\n%s\n", exports)
+	}
+	fmt.Fprintf(&b, "Judge it:\n\n  hookanvil run --target %s%s --profile %s", base, reference.HookPath, o.Profile.Name)
+	for _, s := range secrets {
+		fmt.Fprintf(&b, " --secret %s", s)
+	}
+	fmt.Fprintf(&b, " --probe-url '%s%s?token={token}#/effects'\n\n^C ends it.\n", base, reference.EffectsPath)
+	return b.String()
+}
+
+// exportLines are shell commands that set invented secrets, and the places where a
+// run then finds them. Signatures that share a secret have one.
+func exportLines(p *profile.Profile, keys profile.Keys) (places []string, lines string) {
+	names := map[string]string{} // of variables, by secret
+	for _, s := range p.Schemes() {
+		for _, secret := range keys[s.Name] {
+			text := secret.Reveal()
+			if names[text] != "" {
+				continue
+			}
+			place, variable := "env:WEBHOOK_SECRET", "WEBHOOK_SECRET"
+			if len(names) > 0 {
+				variable += "_" + strings.ToUpper(strings.Map(alphanumeric, s.Name))
+				place = s.Name + "=env:" + variable
+			}
+			names[text] = variable
+			places = append(places, place)
+		}
+	}
+	for _, text := range slices.SortedFunc(maps.Keys(names), func(a, b string) int { return strings.Compare(names[a], names[b]) }) {
+		lines += fmt.Sprintf("  export %s='%s'\n", names[text], text)
+	}
+	return places, lines
+}
+
+func alphanumeric(r rune) rune {
+	if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		return r
+	}
+	return '_'
+}

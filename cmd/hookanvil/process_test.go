@@ -134,7 +134,7 @@ func wellFormed(t *testing.T, path string) {
 	}
 	defer f.Close()
 	for d := xml.NewDecoder(f); ; {
-		if _, err := d.Token(); err == io.EOF {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			return
 		} else if err != nil {
 			t.Fatalf("%s: %v", path, err)

@@ -159,7 +159,7 @@ var credentials = []struct {
 		`(?:[^\\\r\n]|\\[^rn]|(?:\\r)?\\n(?: |\\t)|\r?\n[ \t])+`), "$1 " + mask},
 	{regexp.MustCompile(`(?i)('(?:` + sensitiveHeader + `):)[^']+'`), "$1 " + mask + "'"},
 	{regexp.MustCompile(`(?i)("(?:` + sensitiveHeader + `):)[^"]+"`), "$1 " + mask + `"`},
-	{regexp.MustCompile(`(?i)([?&](?:[a-z]+[_-])?(?:token|key|secret|password)=)[^&\s#"'\\]+`), "$1" + mask},
+	{regexp.MustCompile(`(?i)([?&](?:[a-z]+[_-])?(?:token|key|secret|password)=)(?:[^&\s#"'\\{]|\{[^t])[^&\s#"'\\]*`), "$1" + mask},
 	{regexp.MustCompile(`(://)[^/?#@\s"'\\]+@`), "$1" + mask + "@"},
 }
 

@@ -192,6 +192,8 @@ func TestClean(t *testing.T) {
 		{"unescaped", "X-Gitlab-Token: t\nX: y", "X-Gitlab-Token: [secret]\nX: y"},
 		{"in a command", `--header 'Authorization: Bearer it' --seed 4`, `--header 'Authorization: [secret]' --seed 4`},
 		{"signatures stay", `\r\nX-Hub-Signature-256: sha256=0f\r\n`, `\r\nX-Hub-Signature-256: sha256=0f\r\n`},
+		{"placeholder", "http://h/a?token={token}#/n", "http://h/a?token={token}#/n"},
+		{"query in braces", "http://h/a?token={s3cret}#/n", "http://h/a?token=[secret]#/n"},
 		{"query", "http://h/a?token=t0k&x=1&api_key=k", "http://h/a?token=[secret]&x=1&api_key=[secret]"},
 		{"user and password", "https://me:pw@h/a", "https://[secret]@h/a"},
 		{"an address in a query", "http://h?to=me@h", "http://h?to=me@h"},

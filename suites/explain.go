@@ -66,9 +66,9 @@ func (e *explanation) what(s scenarios.Step) string {
 	subject := "A delivery"
 	switch {
 	case s.Replay != "":
-		subject = fmt.Sprintf("The delivery %q again, byte for byte", s.Replay)
+		subject = fmt.Sprintf("A byte-for-byte copy of the delivery %q", s.Replay)
 	case s.Retry != "":
-		subject = fmt.Sprintf("The delivery %q again, signed anew", s.Retry)
+		subject = fmt.Sprintf("A retry of the delivery %q (same id and body, freshly signed)", s.Retry)
 	case s.SameID != "":
 		subject = fmt.Sprintf("A delivery under the id of %q", s.SameID)
 	}
@@ -102,7 +102,7 @@ func (e *explanation) what(s scenarios.Step) string {
 	if subject == "A delivery" && s.Mutate == nil {
 		subject = "An honest, freshly signed delivery"
 	}
-	return strings.Join(append([]string{subject}, more...), ", ") + "."
+	return strings.TrimSpace(subject+" "+strings.Join(more, ", ")) + "."
 }
 
 // argument shows the argument of a word, where it has one.

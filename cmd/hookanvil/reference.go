@@ -62,7 +62,7 @@ prints it.`,
 		}
 		ctx, cancel := interruptible()
 		defer cancel()
-		if err := emit(cmd, welcome(o, base, settings.Secret, invented)); err != nil {
+		if err := emit(cmd, welcome(o, base, settings, invented)); err != nil {
 			return err
 		}
 		<-ctx.Done()
@@ -86,8 +86,9 @@ func referenceOptions(s suites.Settings, defect string) (o reference.Options, in
 }
 
 // welcome tells where the receiver is and how to judge it.
-func welcome(o reference.Options, base string, secrets []string, invented bool) string {
+func welcome(o reference.Options, base string, as suites.Settings, invented bool) string {
 	var b strings.Builder
+	secrets := as.Secret
 	kind := "A correct receiver"
 	if d, err := reference.Find(o.Defect); err == nil {
 		kind = "A receiver that " + d.Sentence
@@ -98,7 +99,7 @@ func welcome(o reference.Options, base string, secrets []string, invented bool) 
 		secrets, exports = exportLines(o.Profile, o.Keys)
 		fmt.Fprintf(&b, "Its secret was invented for this run. Where you judge it from:\n\n%s\n", exports)
 	}
-	fmt.Fprintf(&b, "Judge it:\n\n  hookanvil run --target %s%s --profile %s", base, reference.HookPath, o.Profile.Name)
+	fmt.Fprintf(&b, "Judge it:\n\n  hookanvil run --target %s%s --profile %s", base, reference.HookPath, suites.ShellQuote(as.Profile))
 	for _, s := range secrets {
 		fmt.Fprintf(&b, " --secret %s", s)
 	}

@@ -138,14 +138,15 @@ func (t *trial) count(ctx context.Context, s seen) map[string]int {
 func (t *trial) await(ctx context.Context, count func() (int, error), least int, within time.Duration) (int, error) {
 	start := time.Now()
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		began := time.Since(start)
 		n, err := count()
 		if err != nil {
 			return 0, err
 		}
 		if n >= least {
-			if least > 0 {
-				t.learn(time.Since(start))
-			}
+			// What the first look found was there before it; how long the look itself
+			// took says nothing about the receiver.
+			t.learn(began)
 			break
 		}
 		if time.Since(start) > within || !pause(ctx, wait) {

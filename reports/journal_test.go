@@ -439,7 +439,7 @@ func writeUntilKilled(path string) {
 // A process that is killed must leave everything that it had been told was taken,
 // and never a run that looks complete.
 func TestJournalSurvivesKill(t *testing.T) {
-	kills := 50
+	kills := 200
 	if testing.Short() {
 		kills = 8
 	}

@@ -70,8 +70,8 @@ func newProgress(f *os.File) progress {
 		return progress{}
 	}
 	width, _, err := term.GetSize(fd)
-	if err != nil {
-		width = 80
+	if err != nil || width <= 0 {
+		width = 80 // some terminals do not know theirs
 	}
 	return progress{f, width}
 }

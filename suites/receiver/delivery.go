@@ -52,13 +52,9 @@ func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mut
 	if err := d.draft(step, before); err != nil {
 		return nil, err
 	}
-	m := honest
+	m, arg := honest, any(nil)
 	if mutated && step.Mutate != nil {
-		m = mutations.find(step.Mutate.Part, step.Mutate.Name)
-	}
-	var arg any
-	if step.Mutate != nil {
-		arg = step.Mutate.Arg
+		m, arg = mutations.find(step.Mutate.Part, step.Mutate.Name), step.Mutate.Arg
 	}
 	if m.when == beforeSigning {
 		m.apply(d, arg)
@@ -150,7 +146,8 @@ func padded(body []byte, size int) ([]byte, error) {
 // finish renders the signed delivery into the request that will be written.
 func (d *delivery) finish() error {
 	headers := d.subject.Profile.Plain(d.Message)
-	for _, h := range append(d.subject.Headers, d.extra...) {
+	// The subject's headers are shared by cases that run at the same time.
+	for _, h := range slices.Concat(d.subject.Headers, d.extra) {
 		headers.Set(h.Name, h.Value)
 	}
 	signatures, err := profile.RenderSignatures(d.signings)
@@ -178,7 +175,7 @@ func originPath(u *url.URL) string { return "/" + strings.TrimPrefix(u.EscapedPa
 // again is the same request, byte for byte, but for the step's own departure.
 func (d *delivery) again(step scenarios.Step, mutated bool) (*delivery, error) {
 	twin := *d
-	twin.request.Headers = append(wire.Headers(nil), d.request.Headers...)
+	twin.request.Headers, twin.tokens = d.request.Headers.Clone(), slices.Clone(d.tokens)
 	if mutated && step.Mutate != nil {
 		m := mutations.find(step.Mutate.Part, step.Mutate.Name)
 		if m.when != afterSigning {

@@ -534,8 +534,6 @@ func staleWithFresh(first bool) func(*delivery, any) {
 
 // Unsigned deliveries.
 
-func (d *delivery) unsign() { d.dropSignatures() }
-
 // bare leaves nothing of the provider's but the body.
 func (d *delivery) bare() {
 	p := d.subject.Profile

@@ -153,9 +153,7 @@ func (t *trial) await(ctx context.Context, count func() (int, error), least int,
 			return n, nil
 		}
 	}
-	if !pause(ctx, t.quiet()) {
-		return count()
-	}
+	pause(ctx, t.quiet())
 	return count()
 }
 

@@ -248,8 +248,7 @@ func (t *trial) clockProblem() string {
 	if ts := t.subject.Profile.Timestamp; ts == nil || !t.hasClock || t.skew.Abs() <= max(ts.Tolerance/4, 2*time.Second) {
 		return ""
 	}
-	depends := slices.Contains(needsOf(t.c), "timestamp") || slices.Contains(needsOf(t.c), "unix-timestamp")
-	if !depends {
+	if needs := needsOf(t.c); !slices.Contains(needs, "timestamp") && !slices.Contains(needs, "unix-timestamp") {
 		return ""
 	}
 	return fmt.Sprintf("the target's clock differs from ours by %s: set it right, then run this case again", t.skew)

@@ -207,20 +207,20 @@ var mutations = mutationTable{
 	// No signature at all, and something that might make a receiver forget to ask.
 	{wordWith("unsigned", "query", scenarios.Text, "is unsigned and has a query"), afterSigning, nil,
 		func(d *delivery, arg any) {
-			d.unsign()
+			d.dropSignatures()
 			d.query = strings.Trim(d.query+"&"+arg.(string), "&")
 			d.retarget()
 		}},
 	{wordWith("unsigned", "header", scenarios.Text, "is unsigned and has a header, written Name: value"), afterSigning, nil,
 		func(d *delivery, arg any) {
 			name, value, _ := strings.Cut(arg.(string), ":")
-			d.unsign()
+			d.dropSignatures()
 			d.request.Headers.Set(name, strings.TrimSpace(value))
 		}},
 	{wordWith("unsigned", "path", scenarios.Text, "is unsigned and goes to a variant of the path; {path} and {PATH} stand for the path"), afterSigning, nil,
-		func(d *delivery, arg any) { d.unsign(); d.repath(arg.(string)) }},
+		func(d *delivery, arg any) { d.dropSignatures(); d.repath(arg.(string)) }},
 	{wordWith("unsigned", "content-type", scenarios.Text, "is unsigned and has another content type"), afterSigning, nil,
-		func(d *delivery, arg any) { d.unsign(); d.setHeader("Content-Type", arg.(string)) }},
+		func(d *delivery, arg any) { d.dropSignatures(); d.setHeader("Content-Type", arg.(string)) }},
 	{word("unsigned", "entirely", "is a bare POST: no signature, id or timestamp"), afterSigning, nil,
 		func(d *delivery, _ any) { d.bare() }},
 	{word("unsigned", "and-empty", "is a POST of nothing at all"), afterSigning, nil,

@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -141,10 +142,7 @@ func (t *trial) prepare(step scenarios.Step, mutated bool) ([]*delivery, error) 
 // should be wrong is wrong. A forgery that our own verifier takes for honest must
 // never be held against a receiver.
 func (t *trial) changed(step scenarios.Step, d *delivery) error {
-	if !t.expectsRefusal(step) || !forges[step.Mutate.Part] {
-		return nil
-	}
-	if !t.verifies(d) {
+	if !t.expectsRefusal(step) || !forges[step.Mutate.Part] || !t.verifies(d) {
 		return nil
 	}
 	return fmt.Errorf("the mutation {%s: %s} changes nothing that profile %s looks at: the delivery still verifies",
@@ -166,12 +164,7 @@ func (t *trial) expectsRefusal(step scenarios.Step) bool {
 	if len(step.Expect) > 0 {
 		expect = step.Expect
 	}
-	for _, w := range expect {
-		if w.Name == "rejected" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(expect, func(w scenarios.Word) bool { return w.Name == "rejected" })
 }
 
 // sendAll writes the deliveries: each on a connection of its own, or all on one

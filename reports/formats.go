@@ -23,31 +23,31 @@ var Formats = []struct {
 	{"junit", "JUnit XML, which continuous-integration services read", JUnit},
 }
 
-// WriteFile writes a report to path, whole or not at all: an existing file is
-// replaced only once the new one is on the disk. What is not a regular file, such
-// as /dev/stdout, is written to directly: a rename would put a file in the place of
-// the device.
+// WriteFile writes a report to path: see Replace.
 func WriteFile(path string, format Format, run Run) error {
-	if err := writeFile(path, format, run); err != nil {
+	if err := Replace(path, func(w io.Writer) error { return format(w, run) }); err != nil {
 		return fmt.Errorf("write report %s: %w", path, err)
 	}
 	return nil
 }
 
-func writeFile(path string, format Format, run Run) error {
+// Replace writes a file, whole or not at all: an existing file is replaced only
+// once the new one is on the disk. What is not a regular file, such as /dev/stdout,
+// is written to directly: a rename would put a file in the place of the device.
+func Replace(path string, write func(io.Writer) error) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
 			return err
 		}
-		return fill(f, format, run, false)
+		return fill(f, write, false)
 	}
 	temporary := fmt.Sprintf("%s.%08x.tmp", path, rand.Uint32())
 	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		return err
 	}
-	err = fill(f, format, run, true)
+	err = fill(f, write, true)
 	if err == nil {
 		err = os.Rename(temporary, path)
 	}
@@ -57,10 +57,10 @@ func writeFile(path string, format Format, run Run) error {
 	return err
 }
 
-// fill writes the report to f and closes it.
-func fill(f *os.File, format Format, run Run, sync bool) error {
+// fill writes f and closes it.
+func fill(f *os.File, write func(io.Writer) error, sync bool) error {
 	w := bufio.NewWriter(f)
-	err := format(w, run)
+	err := write(w)
 	if err == nil {
 		err = w.Flush()
 	}

@@ -28,17 +28,18 @@ func TestGolden(t *testing.T) {
 	type golden struct {
 		name  string
 		write reports.Format
+		run   reports.Run
 	}
 	files := []golden{
-		{"verbose.terminal", reports.Terminal{Width: 80, Verbose: true, ASCII: true}.Write},
-		{"colour.terminal", reports.Terminal{Width: 80, Color: true}.Write},
+		{"verbose.terminal", reports.Terminal{Width: 80, Verbose: true, ASCII: true}.Write, sampleRun()},
+		{"colour.terminal", reports.Terminal{Width: 80, Color: true}.Write, sampleRun()},
 	}
 	for _, f := range reports.Formats {
-		files = append(files, golden{"run." + f.Name, f.Write})
+		files = append(files, golden{"run." + f.Name, f.Write, sampleRun()}, golden{"sender." + f.Name, f.Write, sampleSenderRun()})
 	}
 	for _, f := range files {
 		var b bytes.Buffer
-		must(t, f.write(&b, sampleRun()))
+		must(t, f.write(&b, f.run))
 		path := filepath.Join("testdata", f.name)
 		if *update {
 			must(t, os.WriteFile(path, b.Bytes(), 0o644))
@@ -187,16 +188,18 @@ func TestJUnitOfARunThatIsNoSuccess(t *testing.T) {
 }
 
 func TestJSONRoundTrip(t *testing.T) {
-	var first, second bytes.Buffer
-	must(t, reports.JSON(&first, sampleRun()))
-	run, err := reports.ReadJSON(bytes.NewReader(first.Bytes()))
-	must(t, err)
-	if diff := cmp.Diff(sampleRun(), run); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	must(t, reports.JSON(&second, run))
-	if first.String() != second.String() {
-		t.Error("the same run gives other bytes")
+	for _, want := range []reports.Run{sampleRun(), sampleSenderRun()} {
+		var first, second bytes.Buffer
+		must(t, reports.JSON(&first, want))
+		run, err := reports.ReadJSON(bytes.NewReader(first.Bytes()))
+		must(t, err)
+		if diff := cmp.Diff(want, run); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		must(t, reports.JSON(&second, run))
+		if first.String() != second.String() {
+			t.Error("the same run gives other bytes")
+		}
 	}
 }
 

@@ -15,8 +15,9 @@ import (
 //
 //	schema    "hookanvil.report/1"; a change that an old reader would misread raises the number
 //	tool      name and version of the program that judged
-//	subject   {role, target, probe}: what was judged, and how its effects were counted
-//	profile   the provider whose deliveries were sent
+//	subject   {role, target, probe}: what was judged, and how its effects were counted.
+//	          A receiver's target is its URL, a sender's what has it deliver
+//	profile   the provider whose deliveries were sent, or were to come
 //	seed      the same seed plans the same deliveries
 //	started, ended  RFC 3339
 //	state     "complete", "interrupted" or "incomplete"
@@ -29,8 +30,9 @@ import (
 //	evidence[] {label, outcome, detail, status, effects, sent, received, sent_bytes, received_bytes,
 //	          remote, notes[], started_ms, first_byte_ms, duration_ms}
 //
-// What a peer sent stands in sent and received as Printable shows it. Empty fields
-// are left out. The same run gives the same bytes.
+// What crossed the wire stands in sent, what we sent, and received, what the peer
+// did, as Printable shows it: of a receiver the request is in sent, of a sender it is
+// in received. Empty fields are left out. The same run gives the same bytes.
 func JSON(w io.Writer, run Run) error {
 	run.Schema, run.Totals = Schema, run.Count()
 	if run.Results == nil {

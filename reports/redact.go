@@ -12,14 +12,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Redactor takes secrets out of text, in whatever form a peer may echo them. The
-// nil Redactor knows no secrets, and still masks what credentials travel in.
+// nil Redactor knows no secrets, and still masks what credentials travel in. Its
+// methods may be called concurrently.
 type Redactor struct {
-	forms *strings.Replacer
-	list  []string       // the forms, for those that are cut off
-	short *regexp.Regexp // secrets too short to be looked for inside of words; may be nil
+	mu      sync.RWMutex
+	secrets []string
+	forms   *strings.Replacer
+	list    []string       // the forms, for those that are cut off
+	short   *regexp.Regexp // secrets too short to be looked for inside of words; may be nil
 }
 
 // mask stands for what was taken out.
@@ -34,6 +38,25 @@ const shortest = 6
 // secret is written in base64 or hex, with or without a prefix such as whsec_, the
 // key that it stands for is taken out as well.
 func NewRedactor(secrets ...string) *Redactor {
+	r := &Redactor{}
+	r.learn(secrets)
+	return r
+}
+
+// Learn adds a secret that shows itself in the course of a run, such as one that the
+// peer has invented.
+func (r *Redactor) Learn(secret string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.secrets, secret) {
+		r.learn(append(r.secrets, secret))
+	}
+}
+
+func (r *Redactor) learn(secrets []string) {
 	var long, short []string
 	for _, secret := range secrets {
 		for _, text := range []string{secret, strings.TrimSpace(secret)} {
@@ -49,9 +72,8 @@ func NewRedactor(secrets ...string) *Redactor {
 			long = append(long, formsOf(key)...)
 		}
 	}
-	r := &Redactor{}
 	slices.SortFunc(long, func(a, b string) int { return len(b) - len(a) })
-	r.list = slices.Compact(long)
+	r.secrets, r.list = secrets, slices.Compact(long)
 	// The mask itself comes first, so that text may pass through more than once.
 	pairs := []string{mask, mask}
 	for _, form := range r.list {
@@ -61,7 +83,6 @@ func NewRedactor(secrets ...string) *Redactor {
 	if short = slices.DeleteFunc(short, func(s string) bool { return s == "" }); len(short) > 0 {
 		r.short = regexp.MustCompile(`(^|[^\pL\pN])(?:` + strings.Join(short, "|") + `)($|[^\pL\pN])`)
 	}
-	return r
 }
 
 // formsOf lists the ways in which b may be written.
@@ -159,7 +180,7 @@ var credentials = []struct {
 		`(?:[^\\\r\n]|\\[^rn]|(?:\\r)?\\n(?: |\\t)|\r?\n[ \t])+`), "$1 " + mask},
 	{regexp.MustCompile(`(?i)('(?:` + sensitiveHeader + `):)[^']+'`), "$1 " + mask + "'"},
 	{regexp.MustCompile(`(?i)("(?:` + sensitiveHeader + `):)[^"]+"`), "$1 " + mask + `"`},
-	{regexp.MustCompile(`(?i)([?&](?:[a-z]+[_-])?(?:token|key|secret|password)=)(?:[^&\s#"'\\{]|\{[^t])[^&\s#"'\\]*`), "$1" + mask},
+	{regexp.MustCompile(`(?i)([?&](?:[a-z]+[_-])?(?:token|key|secret|password)=)(?:[^&\s#"'\\{]|\{[^ts]|\{t[^o]|\{s[^e])[^&\s#"'\\]*`), "$1" + mask},
 	{regexp.MustCompile(`(://)[^/?#@\s"'\\]+@`), "$1" + mask + "@"},
 }
 
@@ -169,15 +190,22 @@ func (r *Redactor) Clean(s string) string {
 		return s
 	}
 	if r != nil {
-		s = r.forms.Replace(r.cleanCut(s))
-		if r.short != nil {
-			for range 2 { // neighbours share the character between them
-				s = r.short.ReplaceAllString(s, "$1"+mask+"$2")
-			}
-		}
+		s = r.withoutSecrets(s)
 	}
 	for _, c := range credentials {
 		s = c.where.ReplaceAllString(s, c.by)
+	}
+	return s
+}
+
+func (r *Redactor) withoutSecrets(s string) string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	s = r.forms.Replace(r.cleanCut(s))
+	if r.short != nil {
+		for range 2 { // neighbours share the character between them
+			s = r.short.ReplaceAllString(s, "$1"+mask+"$2")
+		}
 	}
 	return s
 }

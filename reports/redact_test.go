@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -227,4 +228,31 @@ func TestCleanRunKeepsTheRest(t *testing.T) {
 			t.Errorf("%s became %s, %s", run.Results[i].ID, r.ID, r.Verdict)
 		}
 	}
+}
+
+// The words of a hook are no secrets, wherever they stand.
+func TestWordsOfHooksStay(t *testing.T) {
+	for _, hook := range []string{"POST http://h/a?secret={secret}&token={token}", `exec ./fire --key={secret} {url}`} {
+		if got := reports.NewRedactor("another").Clean(hook); got != hook {
+			t.Errorf("%s, want %s", got, hook)
+		}
+	}
+}
+
+// A secret that a peer invents is taken out from the moment that it is known.
+func TestLearn(t *testing.T) {
+	r := reports.NewRedactor("the first secret")
+	const text = "the first secret, the second secret, dGhlIHNlY29uZCBzZWNyZXQ="
+	if got := r.Clean(text); got != "[secret], the second secret, dGhlIHNlY29uZCBzZWNyZXQ=" {
+		t.Error(got)
+	}
+	var learning sync.WaitGroup
+	for range 4 {
+		learning.Go(func() { r.Learn("the second secret"); r.Clean(text) })
+	}
+	learning.Wait()
+	if got := r.Clean(text); got != "[secret], [secret], [secret]" {
+		t.Error(got)
+	}
+	(*reports.Redactor)(nil).Learn("nobody is there to learn")
 }

@@ -43,8 +43,8 @@ type Run struct {
 
 // Subject is what was judged.
 type Subject struct {
-	Role   string `json:"role"` // "receiver" or "sender"
-	Target string `json:"target"`
+	Role   string `json:"role"`   // "receiver" or "sender"
+	Target string `json:"target"` // a receiver's URL, or what has a sender deliver
 	// Probe says how effects were counted; empty means that verdicts rest on
 	// statuses alone.
 	Probe string `json:"probe,omitempty"`
@@ -88,15 +88,16 @@ type Figure struct {
 }
 
 // Exchange is one attempt and its answer, as evidence: printable, bounded, and
-// free of secrets.
+// free of secrets. A receiver is sent the request and its answer received; a sender's
+// request is received and our answer sent.
 type Exchange struct {
-	Label         string   `json:"label"` // control before, step 1: body flip-bit, ...
+	Label         string   `json:"label"` // control before, step 1: body flip-bit, attempt 2 of event 1, ...
 	Outcome       string   `json:"outcome"`
 	Detail        string   `json:"detail,omitempty"`
 	Status        int      `json:"status,omitempty"`
 	Effects       *int     `json:"effects,omitempty"`
-	Sent          string   `json:"sent,omitempty"`     // the request, control characters escaped
-	Received      string   `json:"received,omitempty"` // the answer, control characters escaped
+	Sent          string   `json:"sent,omitempty"`     // what we sent, control characters escaped
+	Received      string   `json:"received,omitempty"` // what the peer sent, control characters escaped
 	SentBytes     int64    `json:"sent_bytes"`
 	ReceivedBytes int64    `json:"received_bytes"`
 	Remote        string   `json:"remote,omitempty"`

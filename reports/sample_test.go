@@ -126,3 +126,57 @@ func noRestart() reports.Result {
 		Verdict: reports.Skip, Reason: "nothing tells how to restart the target",
 	}
 }
+
+// sampleSenderRun is a run against a sender.
+func sampleSenderRun() reports.Run {
+	run := reports.Run{
+		Schema: reports.Schema, Tool: "hookanvil v0.1.0", Profile: "standard-webhooks", Seed: 42, State: reports.Complete,
+		Subject: reports.Subject{Role: "sender", Target: `POST http://127.0.0.1:9000/events {"token":"{token}"}`},
+		Started: began, Ended: began.Add(21 * time.Second),
+	}
+	run.Results = append(run.Results, passes("sender/request", 6)...)
+	run.Results = append(run.Results, retriesUnsigned(), scheduleShape(), tooLong())
+	run.Totals = run.Count()
+	return run
+}
+
+func attempt(label, outcome string, at float64, notes ...string) reports.Exchange {
+	x := exchange(label, 500, 0, at)
+	x.Sent, x.Received, x.Outcome, x.Notes = x.Received, x.Sent, outcome, notes
+	x.SentBytes, x.ReceivedBytes, x.Effects = x.ReceivedBytes, x.SentBytes, nil
+	return x
+}
+
+func retriesUnsigned() reports.Result {
+	return reports.Result{
+		ID: "sender/signature/every-attempt", Title: "Every attempt is signed, and not the first alone", Level: "must",
+		Source: "standard-webhooks/1.0.0#webhook-signature", Why: "A receiver that verifies refuses what it most needs: the attempt after its own failure.",
+		Verdict: reports.Fail, Reason: "attempt 2 of the event carries no signature", Duration: 1400 * time.Millisecond,
+		Reproduce: "hookanvil run sender/signature/every-attempt --trigger 'POST http://127.0.0.1:9000/events {\"token\":\"{token}\"}' --profile standard-webhooks --secret env:HOOKANVIL_SECRET",
+		Evidence: []reports.Exchange{
+			attempt("attempt 1 of the event", "500", 40, "12ms after the event was fired", "its signature verifies"),
+			attempt("attempt 2 of the event", "503 (early-hints)", 455, "412ms after the end of attempt 1", "its signature does not verify: no signature"),
+			attempt("attempt 3 of the event", "200", 1248, "790ms after the end of attempt 2", "its signature does not verify: no signature"),
+		},
+	}
+}
+
+func scheduleShape() reports.Result {
+	return reports.Result{
+		ID: "sender/retry/shape", Title: "The gaps between attempts have a shape", Level: "may", Verdict: reports.Pass, Duration: 9 * time.Second,
+		Figures: []reports.Figure{
+			{Name: "gap 1", Value: 0.21, Unit: "s"}, {Name: "gap 2", Value: 0.39, Unit: "s"}, {Name: "gap 3", Value: 0.83, Unit: "s"},
+			{Name: "error of the fit", Value: 3.2, Unit: "%", Note: "exponential: 200ms, factor 2.0, jitter 10 %"},
+		},
+	}
+}
+
+func tooLong() reports.Result {
+	hang := attempt("attempt 1 of the event", "200 (hang), still under way", 3000, "9ms after the event was fired")
+	hang.Detail = "it was held until the case was over"
+	return reports.Result{
+		ID: "sender/timeout/ends", Title: "An attempt that is not answered is ended", Level: "should", Verdict: reports.Inconclusive,
+		Reason: "the budget of 2m0s was over before the declared deadline: give it more with --budget", Duration: 2 * time.Minute,
+		Evidence: []reports.Exchange{hang},
+	}
+}

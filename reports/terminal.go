@@ -184,11 +184,11 @@ func wrap(text string, width int) []string {
 func (s screen) heading(run Run) {
 	s.line("%s", s.paint(bold, inert(run.Tool)))
 	s.line("")
-	effects := cmp.Or(run.Subject.Probe, "not counted: verdicts rest on statuses alone")
-	for _, fact := range [][2]string{
-		{cmp.Or(run.Subject.Role, "target"), run.Subject.Target}, {"profile", run.Profile},
-		{"effects", effects}, {"seed", strconv.FormatUint(run.Seed, 10)},
-	} {
+	facts := [][2]string{{cmp.Or(run.Subject.Role, "target"), run.Subject.Target}, {"profile", run.Profile}}
+	if run.Subject.Role != senderRole { // of a sender, everything that it does is seen
+		facts = append(facts, [2]string{"effects", cmp.Or(run.Subject.Probe, "not counted: verdicts rest on statuses alone")})
+	}
+	for _, fact := range append(facts, [2]string{"seed", strconv.FormatUint(run.Seed, 10)}) {
 		s.paragraph(fmt.Sprintf("  %-10s", fact[0]), fact[1])
 	}
 }
@@ -276,7 +276,7 @@ func (s screen) block(r Result, detailed bool) {
 	}
 	s.paragraph("    why    ", r.Why)
 	s.paragraph("    source ", r.Source)
-	s.evidence(r.Evidence)
+	s.evidence(r)
 	if r.Reproduce != "" {
 		s.line("")
 		s.line("    %s %s", s.paint(dim, "$"), inert(r.Reproduce))
@@ -284,49 +284,99 @@ func (s screen) block(r Result, detailed bool) {
 }
 
 // evidence lists the exchanges of a result, and shows in full those that it is
-// about: not the controls, unless there is nothing else.
-func (s screen) evidence(exchanges []Exchange) {
-	if len(exchanges) == 0 {
+// about.
+func (s screen) evidence(r Result) {
+	if len(r.Evidence) == 0 {
 		return
 	}
 	s.line("")
-	shown := shownInFull(exchanges, s.Verbose)
+	shown := shownInFull(r, s.Verbose)
 	width := 0
-	for _, x := range exchanges {
-		width = max(width, utf8.RuneCountInString(clip(inert(x.Label), s.Width/2)))
+	for _, x := range r.Evidence {
+		width = max(width, utf8.RuneCountInString(s.label(x)))
 	}
-	for i, x := range exchanges {
-		label := clip(inert(x.Label), s.Width/2)
-		s.line("    %s%s  %s", label, strings.Repeat(" ", width-utf8.RuneCountInString(label)), s.summary(x))
-		if !shown[i] {
-			continue
+	for i, x := range r.Evidence {
+		label := s.label(x)
+		s.line("    %s%s  %s", label, strings.Repeat(" ", width-utf8.RuneCountInString(label)), s.summary(r, x))
+		if shown[i] {
+			s.inFull(r, x)
 		}
-		if x.Detail != "" {
-			s.paragraph("      # ", x.Detail)
-		}
-		for _, note := range x.Notes {
-			s.paragraph("      # ", note)
-		}
-		s.traffic("      > ", x.Sent)
-		s.traffic("      < ", x.Received)
 	}
 }
 
-func shownInFull(exchanges []Exchange, all bool) map[int]bool {
+func (s screen) label(x Exchange) string { return clip(inert(x.Label), s.Width/2) }
+
+// inFull shows what crossed the wire, in the order in which it did: a receiver was
+// sent something and answered, a sender sent something and was answered.
+func (s screen) inFull(r Result, x Exchange) {
+	if x.Detail != "" {
+		s.paragraph("      # ", x.Detail)
+	}
+	notes := x.Notes
+	if _, told := r.timing(x); told {
+		notes = notes[1:]
+	}
+	for _, note := range notes {
+		s.paragraph("      # ", note)
+	}
+	if r.ofSender() {
+		s.traffic("      < ", x.Received)
+		s.traffic("      > ", x.Sent)
+		return
+	}
+	s.traffic("      > ", x.Sent)
+	s.traffic("      < ", x.Received)
+}
+
+// shownInFull are the exchanges that a result is about: of a receiver's not the
+// controls, unless there is nothing else; of a sender's those that something is said
+// of or, where nothing is, the first and the last.
+func shownInFull(r Result, all bool) map[int]bool {
 	shown := map[int]bool{}
-	for i, x := range exchanges {
-		if all || !strings.HasPrefix(x.Label, "control") && len(shown) < mostExchanges {
+	for i, x := range r.Evidence {
+		if all || r.about(x) && len(shown) < mostExchanges {
 			shown[i] = true
 		}
 	}
 	if len(shown) == 0 {
-		shown[len(exchanges)-1] = true
+		shown[len(r.Evidence)-1] = true
+		shown[0] = shown[0] || r.ofSender()
 	}
 	return shown
 }
 
-// summary is an exchange in one line: how it ended, what it did, how long it took.
-func (s screen) summary(x Exchange) string {
+func (r Result) about(x Exchange) bool {
+	if r.ofSender() {
+		return x.Detail != ""
+	}
+	return !strings.HasPrefix(x.Label, "control")
+}
+
+// senderRole is the role of a subject that delivers.
+const senderRole = "sender"
+
+// ofSender tells whether the result is about a sender.
+func (r Result) ofSender() bool { return strings.HasPrefix(r.ID, senderRole+"/") }
+
+// timing is when an attempt of a sender came: the first thing that is noted of it.
+func (r Result) timing(x Exchange) (note string, told bool) {
+	if !r.ofSender() || len(x.Notes) == 0 {
+		return "", false
+	}
+	return x.Notes[0], true
+}
+
+// summary is an exchange in one line: how it ended, what it did, how long it took. A
+// sender's says first when it came, and is named by what it was answered.
+func (s screen) summary(r Result, x Exchange) string {
+	took := s.paint(dim, fmt.Sprintf(", %s", milliseconds(x.DurationMS)))
+	if r.ofSender() {
+		when, told := r.timing(x)
+		if told {
+			when = inert(when) + ": "
+		}
+		return when + "answered " + inert(x.Outcome) + took
+	}
 	what := strings.ReplaceAll(inert(x.Outcome), "-", " ")
 	if x.Status != 0 {
 		what = strconv.Itoa(x.Status)
@@ -337,7 +387,7 @@ func (s screen) summary(x Exchange) string {
 	if x.Effects != nil {
 		what += fmt.Sprintf(", %s", plural(*x.Effects, "effect"))
 	}
-	return what + s.paint(dim, fmt.Sprintf(", %s", milliseconds(x.DurationMS)))
+	return what + took
 }
 
 func milliseconds(ms float64) string {
@@ -389,13 +439,15 @@ func (s screen) figures(results []Result) {
 	}
 	s.title("Measured", 0)
 	for _, r := range results {
+		id := inert(r.ID)
 		for _, f := range r.Figures {
 			value := strconv.FormatFloat(f.Value, 'f', -1, 64) + " " + f.Unit
 			text := f.Name + " " + strings.TrimSuffix(value, " count")
 			if f.Note != "" {
 				text += ": " + f.Note
 			}
-			s.paragraph(fmt.Sprintf("  %-*s  ", width, inert(r.ID)), text)
+			s.paragraph(fmt.Sprintf("  %-*s  ", width, id), text)
+			id = "" // once is enough
 		}
 	}
 }

@@ -2,7 +2,7 @@ package scenarios
 
 import (
 	"cmp"
-	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,9 +15,10 @@ import (
 const (
 	maxName    = 64
 	maxTimeout = 10 * time.Minute
-	maxNumber  = 1_000_000 // a word's argument
-	maxSent    = 1 << 30   // bytes: times by size
-	maxAfter   = time.Minute
+	maxNumber  = 1_000_000     // a word's argument
+	maxFigure  = 1_000_000_000 // an expectation's
+	maxSent    = 1 << 30       // bytes: times by size
+	maxAfter   = time.Minute   // time that is waited before a step or a trigger, or in the dark
 )
 
 var (
@@ -26,8 +27,29 @@ var (
 	query = regexp.MustCompile(`^[!$-~]*$`)                          // printable ASCII without '"' and '#'
 )
 
-// roles are the first parts of suite names.
-var roles = []string{"receiver"}
+// roles are the first parts of suite names. The words of a suite are those of its
+// role's vocabulary.
+func roles(vocabularies []Vocabulary) []string {
+	var list []string
+	for _, v := range vocabularies {
+		list = append(list, v.Role)
+	}
+	return list
+}
+
+// check finds what is wrong with a suite whose shape is right.
+func check(n *strictyaml.Node, s *Suite, vocabularies []Vocabulary) error {
+	role, _, _ := strings.Cut(s.Name, "/")
+	i := slices.Index(roles(vocabularies), role)
+	if i < 0 {
+		c := newChecker(Vocabulary{})
+		c.noRole(n.Get("suite"), role, roles(vocabularies))
+		return c.errs.Err()
+	}
+	c := newChecker(vocabularies[i])
+	c.suite(n, s)
+	return c.errs.Err()
+}
 
 // checker collects what is wrong with a suite whose shape is right. Nodes and
 // values are walked side by side: the values say what, the nodes say where.
@@ -38,6 +60,7 @@ type checker struct {
 }
 
 func newChecker(v Vocabulary) *checker {
+	v.Expectations = compared(v.Expectations)
 	c := &checker{vocabulary: v}
 	for _, m := range v.Mutations {
 		if !slices.Contains(c.parts, m.Part) {
@@ -45,6 +68,15 @@ func newChecker(v Vocabulary) *checker {
 		}
 	}
 	return c
+}
+
+// compared are expectations with the bounds of their numbers.
+func compared(entries []Entry) []Entry {
+	entries = slices.Clone(entries)
+	for i := range entries {
+		entries[i].Most = cmp.Or(entries[i].Most, maxFigure)
+	}
+	return entries
 }
 
 func names(entries []Entry) []string {
@@ -102,12 +134,16 @@ func (c *checker) suite(n *strictyaml.Node, s *Suite) {
 	})
 }
 
+func (c *checker) noRole(n *strictyaml.Node, role string, known []string) {
+	hint := strictyaml.DidYouMean(role, known)
+	if role == "load" {
+		hint = "suites for load are not in this version"
+	}
+	c.problem(n, hint, "a suite is named after a role and a topic, such as receiver/signature; there is no role %s", strictyaml.Quote(role))
+}
+
 func (c *checker) suiteName(n *strictyaml.Node) {
-	role, topic, _ := strings.Cut(n.Value, "/")
-	switch {
-	case !slices.Contains(roles, role):
-		c.problem(n, strictyaml.DidYouMean(role, roles), "a suite is named after a role and a topic, such as receiver/signature; there is no role %s", strictyaml.Quote(role))
-	case !isName(topic):
+	if _, topic, _ := strings.Cut(n.Value, "/"); !isName(topic) {
 		c.problem(n, "use lower case, digits and single hyphens, such as receiver/signature", "%s is not the name of a suite", strictyaml.Quote(n.Value))
 	}
 }
@@ -177,69 +213,80 @@ func (c *checker) status(n *strictyaml.Node) {
 	}
 }
 
-// what checks the deliveries or the measurement.
+// deed is what is done in the cases of a role, if they do not measure.
+type deed struct {
+	key, ordinary string // ordinary completes "write ..."
+	expected      string // an example
+	check         func(c *checker, n *strictyaml.Node, one *Case)
+	expects       func(one *Case) bool // without an expectation of the whole case
+}
+
+var deeds = map[string]deed{
+	"receiver": {"send", "send: {} for an honest delivery", "accepted", (*checker).deliveries, eachStepExpects},
+	"sender":   {"trigger", "trigger: once for one event", "delivered", (*checker).exchange, someTriggerExpects},
+}
+
+// what checks what is done, or the measurement.
 func (c *checker) what(n *strictyaml.Node, one *Case) {
-	send, measure := n.Get("send"), n.Get("measure")
+	d := deeds[c.vocabulary.Role]
+	does, measure := n.Get(d.key), n.Get("measure")
 	switch {
-	case send == nil && measure == nil:
-		c.problem(n, "add send: {} for an honest delivery, or measure: NAME", "the case does nothing")
+	case c.foreign(n):
 		return
-	case send == nil:
+	case does == nil && measure == nil:
+		c.problem(n, "add "+d.ordinary+", or measure: NAME", "the case does nothing")
+		return
+	case measure != nil && does == nil:
 		c.known(measure, "measurement", names(c.vocabulary.Measures))
-	case measure == nil && len(items(send)) == 0:
-		c.problem(send, "write send: {} for an honest delivery", "send is an empty list")
+	case measure == nil && len(items(does)) == 0:
+		c.problem(does, "write "+d.ordinary, "%s is an empty list", d.key)
 	case measure == nil:
-		c.steps(items(send), one.Send)
+		d.check(c, n, one)
 	}
-	if measure == nil && n.Get("expect") == nil && (send == nil || !eachExpects(one.Send)) {
-		c.problem(n, "add expect: accepted, or whatever must be observed; a check that expects nothing would always pass", "the case expects nothing")
+	if measure == nil && n.Get("expect") == nil && !d.expects(one) {
+		c.problem(n, "add expect: "+d.expected+", or whatever must be observed; a check that expects nothing would always pass", "the case expects nothing")
 	}
 }
 
-func eachExpects(steps Steps) bool {
-	return !slices.ContainsFunc(steps, func(s Step) bool { return len(s.Expect) == 0 })
+// instead says, of the keys of one role's cases, what the other role's have.
+var instead = map[string]string{
+	"send":      "a sender is triggered: write trigger: once",
+	"reject":    "what a sender takes for a refusal shows in what it does next; say that under expect",
+	"endpoints": "a receiver has no endpoints to deliver to; deliveries to it stand under send",
+	"trigger":   "a receiver is sent deliveries: write send: {}",
+	"respond":   "a receiver answers by itself; what it must answer stands under expect",
 }
 
-func (c *checker) steps(nodes []*strictyaml.Node, steps Steps) {
-	lines := map[string]int{}
-	for i, n := range nodes {
-		step := &steps[i]
-		step.Line, step.Column = n.Line, n.Column
-		for _, key := range references {
-			c.reference(n.Get(key), key, lines, steps)
-		}
-		c.step(n, step)
-		if as := n.Get("as"); as != nil {
-			c.named(as, "name of a step")
-			if first, twice := lines[as.Value]; twice {
-				c.problem(as, "", "the name %s is taken by the step on line %d", strictyaml.Quote(as.Value), first)
-			}
-			lines[as.Value] = n.Line
+// foreign notes the keys that belong to another role's cases.
+func (c *checker) foreign(n *strictyaml.Node) (found bool) {
+	keys, index := strictyaml.Fields(reflect.TypeFor[Case]())
+	for _, key := range keys {
+		role := reflect.TypeFor[Case]().Field(index[key]).Tag.Get("role")
+		if role != "" && role != c.vocabulary.Role && n.Get(key) != nil {
+			c.problem(n.Key(key), instead[key], "%s belongs to %s suites", key, role)
+			found = true
 		}
 	}
+	return found
 }
 
-// references are the keys that name an earlier step.
-var references = []string{"replay", "retry", "same-id"}
-
-// reference checks that a step that is referred to stands before; lines holds the
-// names so far.
-func (c *checker) reference(n *strictyaml.Node, key string, lines map[string]int, steps Steps) {
+// naming checks the name of one of several; lines holds those so far.
+func (c *checker) naming(n *strictyaml.Node, what string, lines map[string]int) {
 	if n == nil {
 		return
 	}
-	if _, ok := lines[n.Value]; ok {
-		return
+	c.named(n, "name of "+article(what))
+	if first, twice := lines[n.Value]; twice {
+		c.problem(n, "", "the name %s is taken by the %s on line %d", strictyaml.Quote(n.Value), what, first)
 	}
-	if slices.ContainsFunc(steps, func(s Step) bool { return s.As == n.Value }) {
-		c.problem(n, "a step can refer to those before it only", "%s names the step %s, which is not sent before this one", key, strictyaml.Quote(n.Value))
-		return
+	lines[n.Value] = n.Line
+}
+
+func article(what string) string {
+	if strings.ContainsRune("aeiou", rune(what[0])) {
+		return "an " + what
 	}
-	hint := "give the earlier step a name: {as: first}"
-	if near := strictyaml.Suggest(n.Value, slices.Sorted(maps.Keys(lines))); near != "" {
-		hint = "did you mean " + strictyaml.Quote(near) + "?"
-	}
-	c.problem(n, hint, "%s names the step %s, which is not there", key, strictyaml.Quote(n.Value))
+	return "a " + what
 }
 
 // conflict is two keys that cannot stand together.
@@ -247,26 +294,12 @@ type conflict struct{ a, b, why string }
 
 var caseConflicts = []conflict{
 	{"send", "measure", "a measurement sends its own deliveries; write two cases"},
+	{"trigger", "measure", "a measurement judges the run, or triggers by itself; write two cases"},
+	{"measure", "respond", "a measurement answers by itself"},
+	{"measure", "endpoints", "a measurement has an endpoint of its own"},
 	{"measure", "expect", "a measurement judges its figure itself"},
 	{"kills", "unproven", "a case that catches a defect is proven; remove unproven"},
 }
-
-var stepConflicts = []conflict{
-	{"body", "payload", "both say what the body is"},
-	{"replay", "retry", "a replay is the same bytes, a retry is signed anew"},
-	{"replay", "same-id", "a replay is the same bytes, so it has the same id already"},
-	{"retry", "same-id", "a retry has the same id already"},
-	{"retry", "body", "a retry has the body of the step it repeats; use same-id for another body"},
-	{"retry", "payload", "a retry has the body of the step it repeats; use same-id for another body"},
-	{"retry", "size", "a retry has the body of the step it repeats"},
-	{"retry", "event", "a retry has the event of the step it repeats"},
-	{"retry", "fresh", "a retry has the id of the step it repeats"},
-	{"same-id", "fresh", "deliveries under one id are not fresh"},
-}
-
-// replayed are the keys that may stand beside replay: nothing else can be changed
-// about bytes that are there already.
-var replayed = []string{"as", "replay", "mutate", "wire", "times", "concurrent", "after", "expect"}
 
 func (c *checker) conflicts(n *strictyaml.Node, table []conflict) {
 	for _, x := range table {
@@ -276,195 +309,9 @@ func (c *checker) conflicts(n *strictyaml.Node, table []conflict) {
 	}
 }
 
-func (c *checker) step(n *strictyaml.Node, step *Step) {
-	c.conflicts(n, stepConflicts)
-	if step.Replay != "" {
-		for _, key := range n.Keys {
-			if !slices.Contains(replayed, key.Value) && !slices.Contains(references, key.Value) {
-				c.problem(key, "the bytes are sent again as they are; beside replay there can be "+strings.Join(replayed, ", "), "%s cannot stand beside replay", key.Value)
-			}
-		}
-	}
-	c.repetition(n, step)
-	if step.After > maxAfter {
-		c.problem(n.Get("after"), "", "after is %s; the limit is %s", step.After, maxAfter)
-	}
-	c.request(n)
-	if at := n.Get("at"); at != nil {
-		if _, err := ParseInstant(at.Value); err != nil || at.Value == "" {
-			c.problem(at, hintOf(err, "write now, or leave at out"), "at is not a time: %s", strictyaml.Quote(at.Value))
-		}
-	}
-	if wire := n.Get("wire"); wire != nil {
-		c.word(wire, step.Wire, "way of writing", c.vocabulary.Wires)
-	}
-	if mutate := n.Get("mutate"); mutate != nil {
-		c.mutation(mutate, step)
-	}
-	c.expectations(n.Get("expect"), step.Expect)
-}
-
 func hintOf(err error, otherwise string) string {
 	if err == nil {
 		return otherwise
 	}
 	return err.Error()
-}
-
-// repetition checks how often a step is sent.
-func (c *checker) repetition(n *strictyaml.Node, step *Step) {
-	for _, key := range []string{"concurrent", "fresh"} {
-		if on := n.Get(key); on != nil && on.Value == "true" && step.Times < 2 {
-			c.problem(n.Key(key), "add times: 20, or remove "+key, "%s means nothing for a step that is sent once", key)
-		}
-	}
-	if sent := int64(step.Times) * int64(step.Size); sent > maxSent {
-		c.problem(n.Key("times"), "", "times by size is %d bytes; the limit is %d", sent, maxSent)
-	}
-}
-
-// request checks what becomes part of the request as it is written.
-func (c *checker) request(n *strictyaml.Node) {
-	if p := n.Get("payload"); p != nil {
-		c.known(p, "payload", names(c.vocabulary.Payloads))
-	}
-	if q := n.Get("query"); q != nil && !query.MatchString(q.Value) {
-		c.problem(q, "write it as it stands behind the question mark, percent-encoded", "%s cannot stand in a URL's query", strictyaml.Quote(q.Value))
-	}
-	if e := n.Get("event"); e != nil {
-		c.fieldValue(e)
-	}
-	if h := n.Get("headers"); h != nil {
-		c.headers(h)
-	}
-}
-
-// framing are the headers that say how a request is framed and routed.
-var framing = []string{"content-length", "transfer-encoding", "host"}
-
-func (c *checker) headers(n *strictyaml.Node) {
-	lines := map[string]int{}
-	for i, key := range n.Keys {
-		folded := strings.ToLower(key.Value)
-		first, twice := lines[folded]
-		switch {
-		case !token.MatchString(key.Value):
-			c.problem(key, "a header's name is a token, such as X-Request-Id", "%s is not the name of a header", strictyaml.Quote(key.Value))
-		case slices.Contains(framing, folded):
-			c.problem(key, "use wire for requests that lie about their length or their host", "the header %s cannot be set: it belongs to the connection", key.Value)
-		case twice:
-			c.problem(key, "the names of headers have no case; use mutate or wire to send a header twice", "the header %s is on line %d already", key.Value, first)
-		}
-		lines[folded] = key.Line
-		c.fieldValue(n.Items[i])
-	}
-}
-
-// fieldValue refuses what would end a header line: a scenario cannot smuggle
-// headers in.
-func (c *checker) fieldValue(n *strictyaml.Node) {
-	if strings.ContainsAny(n.Value, "\r\n\x00") {
-		c.problem(n, "use wire or mutate to send malformed headers", "%s must not hold a line break or a NUL", n.Name())
-	}
-}
-
-// mutation checks a departure and reads its argument.
-func (c *checker) mutation(n *strictyaml.Node, step *Step) {
-	part, err := oneSpelling(n)
-	if err != nil || !c.known(part.name, "part of a delivery", c.parts) {
-		return
-	}
-	var ways []Entry
-	for _, m := range c.vocabulary.Mutations {
-		if m.Part == part.name.Value {
-			ways = append(ways, m)
-		}
-	}
-	e, ok := c.word(part.arg, &step.Mutate.Word, "mutation of "+part.name.Value, ways)
-	if ok && e.Presigned && step.Replay != "" {
-		c.problem(n, "mutate the first delivery, or sign a fresh one with retry", "a replay cannot have the mutation %s of %s: it changes what is signed", e.Name, e.Part)
-	}
-}
-
-// word checks one word and reads its argument.
-func (c *checker) word(n *strictyaml.Node, w *Word, what string, entries []Entry) (Entry, bool) {
-	s, err := oneSpelling(n)
-	if err != nil {
-		return Entry{}, false
-	}
-	return c.spelled(s, w, what, entries)
-}
-
-func (c *checker) spelled(s spelling, w *Word, what string, entries []Entry) (Entry, bool) {
-	if !c.known(s.name, what, names(entries)) {
-		return Entry{}, false
-	}
-	e := entries[slices.IndexFunc(entries, func(e Entry) bool { return e.Name == s.name.Value })]
-	w.Arg = c.argument(s, e)
-	return e, true
-}
-
-// examples are arguments, for hints.
-var examples = map[Kind]string{Text: `"text"`, Number: "3", Span: "10m", Statuses: "[401, 403]"}
-
-func (c *checker) argument(s spelling, e Entry) any {
-	switch {
-	case s.arg == nil && (e.Arg == None || e.Optional):
-		return nil
-	case s.arg == nil:
-		c.problem(s.name, "write {"+e.Name+": "+examples[e.Arg]+"}", "%s needs an argument", e.Name)
-		return nil
-	case e.Arg == None:
-		c.problem(s.arg, "write "+e.Name+" alone", "%s takes no argument", e.Name)
-		return nil
-	}
-	value, err := c.read(s.arg, e.Arg)
-	c.errs.Add(s.arg, err)
-	return value
-}
-
-func (c *checker) read(n *strictyaml.Node, kind Kind) (any, error) {
-	switch kind {
-	case Number:
-		i, err := n.Int()
-		if err == nil && (i < 0 || i > maxNumber) {
-			err = n.Errorf("%s must be from 0 to %d, got %d", n.Name(), maxNumber, i)
-		}
-		return i, err
-	case Span:
-		return n.Duration()
-	case Statuses:
-		var list []int
-		err := n.Decode(&list)
-		for _, status := range items(n) {
-			c.status(status)
-		}
-		if err == nil && len(list) == 0 {
-			err = n.Errorf("%s is empty", n.Name()).Hintf("name at least one status")
-		}
-		return list, err
-	}
-	return n.Text()
-}
-
-// expectations checks what must be observed and reads its arguments.
-func (c *checker) expectations(n *strictyaml.Node, expect Expect) {
-	if n == nil {
-		return
-	}
-	words, err := expected(n)
-	if err != nil {
-		return
-	}
-	seen := map[string]bool{}
-	for i, s := range words {
-		c.spelled(s, &expect[i], "expectation", c.vocabulary.Expectations)
-		if seen[s.name.Value] {
-			c.problem(s.name, "", "%s is expected twice", s.name.Value)
-		}
-		seen[s.name.Value] = true
-	}
-	if seen["accepted"] && seen["rejected"] {
-		c.problem(n, "a delivery is one or the other; expectations of single steps stand in the steps", "accepted and rejected cannot both be expected")
-	}
 }

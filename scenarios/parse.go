@@ -16,20 +16,19 @@ import (
 
 // Catalogue is the built-in scenarios: one directory a role, one file a suite.
 //
-//go:embed receiver/*.yaml
+//go:embed receiver/*.yaml sender/*.yaml
 var Catalogue embed.FS
 
-// Parse reads and validates one file. Every problem that can be found is in the
-// error, a strictyaml.Errors; the suite is nil then.
-func Parse(file string, src []byte, v Vocabulary) (*Suite, error) {
+// Parse reads and validates one file, whose words are those of the vocabulary of
+// its suite's role. Every problem that can be found is in the error, a
+// strictyaml.Errors; the suite is nil then.
+func Parse(file string, src []byte, vocabularies ...Vocabulary) (*Suite, error) {
 	suite := &Suite{File: file}
 	doc, err := strictyaml.Decode(file, src, suite)
 	if err != nil {
 		return nil, err
 	}
-	c := newChecker(v)
-	c.suite(doc.Root, suite)
-	if err := c.errs.Err(); err != nil {
+	if err := check(doc.Root, suite, vocabularies); err != nil {
 		return nil, err
 	}
 	return suite, nil
@@ -37,16 +36,16 @@ func Parse(file string, src []byte, v Vocabulary) (*Suite, error) {
 
 // Load reads every .yaml file below dir, in the order of their names. Problems of
 // all files are reported together.
-func Load(fsys fs.FS, dir string, v Vocabulary) ([]*Suite, error) {
-	l := loader{vocabulary: v, seen: map[string]string{}}
+func Load(fsys fs.FS, dir string, vocabularies ...Vocabulary) ([]*Suite, error) {
+	l := loader{vocabularies: vocabularies, seen: map[string]string{}}
 	l.tree(fsys, dir, dir)
 	return l.result()
 }
 
 // LoadFiles reads files, and directories as Load does, from the operating
 // system.
-func LoadFiles(paths []string, v Vocabulary) ([]*Suite, error) {
-	l := loader{vocabulary: v, seen: map[string]string{}}
+func LoadFiles(paths []string, vocabularies ...Vocabulary) ([]*Suite, error) {
+	l := loader{vocabularies: vocabularies, seen: map[string]string{}}
 	for _, p := range paths {
 		if info, err := os.Stat(p); err == nil && info.IsDir() {
 			l.tree(os.DirFS(p), ".", p)
@@ -58,10 +57,10 @@ func LoadFiles(paths []string, v Vocabulary) ([]*Suite, error) {
 }
 
 type loader struct {
-	vocabulary Vocabulary
-	suites     []*Suite
-	seen       map[string]string // full name of a case to its position
-	errs       []error
+	vocabularies []Vocabulary
+	suites       []*Suite
+	seen         map[string]string // full name of a case to its position
+	errs         []error
 }
 
 func (l *loader) result() ([]*Suite, error) {
@@ -100,7 +99,7 @@ func (l *loader) file(fsys fs.FS, name, shown string) {
 		l.errs = append(l.errs, fmt.Errorf("read scenario file %s: %w", shown, err))
 		return
 	}
-	suite, err := Parse(shown, src, l.vocabulary)
+	suite, err := Parse(shown, src, l.vocabularies...)
 	if err != nil {
 		l.errs = append(l.errs, err)
 		return

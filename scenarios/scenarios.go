@@ -4,7 +4,7 @@
 //
 // The package knows the grammar and not the vocabulary: which mutations,
 // expectations and measurements there are is told to it by the role's suite
-// (suites/receiver), so that a new word is one entry in one table.
+// (suites/receiver, suites/sender), so that a new word is one entry in one table.
 package scenarios
 
 import "time"
@@ -29,7 +29,8 @@ const (
 	May    Level = "may"
 )
 
-// Case is one scenario: what is done, and what must be observed.
+// Case is one scenario: what is done, and what must be observed. Keys tagged with
+// a role stand in that role's suites only.
 type Case struct {
 	ID     string `yaml:"id" required:"true" doc:"name of the case within its suite: lower case, digits and hyphens"`
 	Title  string `yaml:"title" required:"true" doc:"what a correct subject does, as a sentence"`
@@ -40,16 +41,25 @@ type Case struct {
 	// lacks one skips the case and says so.
 	Needs []string `yaml:"needs" words:"capabilities" doc:"what the profile or the run must offer, else the case is skipped"`
 	// Kills are the defects of the reference that this case notices.
-	Kills []string `yaml:"kills" doc:"defects of the reference receiver that this case catches"`
+	Kills []string `yaml:"kills" doc:"defects of the reference that this case catches"`
 	// Unproven says why no defect can be built that this case catches.
 	Unproven string        `yaml:"unproven" doc:"why no defect can show that this case works"`
 	Serial   bool          `yaml:"serial" doc:"the case runs alone, because it loads the subject or measures time"`
 	Timeout  time.Duration `yaml:"timeout" doc:"time for the whole case; one minute unless said otherwise"`
-	// Reject narrows or widens the statuses that count as a refusal.
-	Reject []int `yaml:"reject" doc:"statuses that count as a refusal in this case"`
 
-	Send    Steps  `yaml:"send" doc:"one delivery, or a list of deliveries sent in order"`
-	Measure string `yaml:"measure" words:"measures" doc:"a named measurement, instead of send"`
+	// What is done to a receiver.
+
+	// Reject narrows or widens the statuses that count as a refusal.
+	Reject []int `yaml:"reject" role:"receiver" doc:"statuses that count as a refusal in this case"`
+	Send   Steps `yaml:"send" role:"receiver" doc:"one delivery, or a list of deliveries sent in order"`
+
+	// What is done to a sender.
+
+	Endpoints []Endpoint `yaml:"endpoints" role:"sender" doc:"where the sender delivers to; one called main unless said otherwise"`
+	Trigger   Triggers   `yaml:"trigger" role:"sender" doc:"once, or what is done to the sender, in order"`
+	Respond   Answers    `yaml:"respond" role:"sender" doc:"what each delivery's attempts are answered; the last answer goes on"`
+
+	Measure string `yaml:"measure" words:"measures" doc:"a named measurement, instead of what is done and expected"`
 	Expect  Expect `yaml:"expect" doc:"what must be observed: a word, a word with an argument, or a list of them"`
 
 	// Suite is the name of the suite the case stands in; File and Line say where.
@@ -111,8 +121,8 @@ type Mutation struct {
 // or {truncated: 16}.
 type Word struct {
 	Name string
-	// Arg is nil, a string, an int, a time.Duration or a list of ints, as the
-	// vocabulary says.
+	// Arg is nil, a string, an int, a time.Duration, a list of ints or strings, or a
+	// Gap, as the vocabulary says.
 	Arg          any
 	Line, Column int
 }
@@ -129,6 +139,8 @@ const (
 	Number   Kind = "number"   // integer, 0 or more
 	Span     Kind = "duration" // a time such as 10m or -24h
 	Statuses Kind = "statuses" // a list of HTTP statuses
+	Names    Kind = "names"    // one or more of Entry.Choices
+	GapKind  Kind = "gap"      // {after: 2, at-least: 2s}
 )
 
 // Entry is one word of a vocabulary.
@@ -136,6 +148,14 @@ type Entry struct {
 	Part string // of a mutation: body, signature, id, timestamp, headers, ...
 	Name string
 	Arg  Kind
+	// Choices are the words that Names may hold; any text where there are none.
+	Choices []string
+	// Most is the greatest Number that it takes. Where it is 0 that is a million, and
+	// a thousand million for an expectation, which is compared with and no more.
+	Most int
+	// Repeats tells that it may be expected several times, with different arguments.
+	// Gaps always may, one for each After.
+	Repeats bool
 	// Optional tells that the argument may be left out.
 	Optional bool
 	// Presigned tells of a mutation that it acts before or while the delivery is
@@ -147,10 +167,13 @@ type Entry struct {
 
 // Vocabulary is what a role's suite understands.
 type Vocabulary struct {
-	Mutations    []Entry
+	Role         string  // receiver or sender
+	Mutations    []Entry // of a receiver
+	Wires        []Entry // of a receiver
+	Answers      []Entry // of a sender
+	Addresses    []Entry // of a sender
 	Expectations []Entry
 	Measures     []Entry
-	Wires        []Entry
 	Capabilities []Entry
 	Payloads     []Entry
 }

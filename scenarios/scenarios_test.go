@@ -31,7 +31,7 @@ func parse(t *testing.T, file string) *scenarios.Suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	suite, err := scenarios.Parse(file, src, vocabulary)
+	suite, err := scenarios.Parse(file, src, vocabulary, senders)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +109,125 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// What the cases of a sender become: each shape of a trigger, an answer and an
+// argument.
+func TestParseSender(t *testing.T) {
+	word := func(line, column int, name string, arg any) scenarios.Word {
+		return scenarios.Word{Name: name, Arg: arg, Line: line, Column: column}
+	}
+	way := func(line, column int, name string, arg any) *scenarios.Word {
+		w := word(line, column, name, arg)
+		return &w
+	}
+	empty := ""
+	suite := parse(t, "sender.yaml")
+	cases := map[string]scenarios.Case{}
+	for _, c := range suite.Cases {
+		cases[c.ID] = c
+	}
+	for _, tt := range []struct {
+		name      string
+		got, want any
+	}{
+		{"once", cases["plain"].Trigger, scenarios.Triggers{{Line: 8, Column: 14}}},
+		{"a mapping", cases["statuses"].Trigger, scenarios.Triggers{{Line: 16, Column: 14}}},
+		{"once in a list", cases["dates"].Trigger, scenarios.Triggers{{Line: 27, Column: 15}}},
+		{"statuses", cases["statuses"].Respond, scenarios.Answers{
+			{Status: 500, Line: 17, Column: 15},
+			{Status: 503, Headers: map[string]string{"Retry-After": "2"}, Body: &empty, Times: 2, Line: 17, Column: 20},
+			{Status: 200, Line: 17, Column: 84},
+		}},
+		{"names and a gap", cases["statuses"].Expect, scenarios.Expect{
+			word(19, 7, "attempts", 4), word(20, 7, "same", []string{"id", "body"}),
+			word(21, 7, "gap", scenarios.Gap{After: 2, AtLeast: 2 * time.Second, AtMost: time.Hour}),
+		}},
+		{"one name", cases["dates"].Expect[1], word(32, 30, "same", []string{"id"})},
+		{"ways", cases["ways"].Trigger[1].Respond, scenarios.Answers{
+			{Way: way(42, 20, "hang", nil), Line: 42, Column: 20},
+			{Way: way(42, 33, "drip-body", 200), Line: 42, Column: 26},
+			{Way: way(42, 57, "hang", nil), Line: 42, Column: 51},
+			{Way: way(42, 64, "huge-body", nil), Line: 42, Column: 64},
+			{Way: way(42, 82, "huge-body", 100), Line: 42, Column: 75},
+		}},
+		{"a trigger", cases["ways"].Trigger[2], scenarios.Trigger{
+			As: "next", Event: "order.paid", Payload: "unicode", Times: 1000, After: 250 * time.Millisecond,
+			Respond: scenarios.Answers{{Delay: "80%", Line: 43, Column: 93}}, Expect: scenarios.Expect{word(43, 115, "delivered", nil)},
+			Line: 43, Column: 9,
+		}},
+		{"deeds", cases["endpoints"].Trigger[2:5], scenarios.Triggers{
+			{Do: "rotate", To: "late", As: "rotation", Line: 59, Column: 9},
+			{Do: "restart", After: time.Minute, Line: 60, Column: 9},
+			{Do: "remove", To: "slow", Meanwhile: true, Line: 61, Column: 9},
+		}},
+		{"endpoints", cases["endpoints"].Endpoints, []scenarios.Endpoint{
+			{Name: "slow", Address: "decimal", Path: "/a%20b//../c", Query: "a=b&c", Respond: scenarios.Answers{{Way: way(50, 87, "hang", nil), Line: 50, Column: 87}}},
+			{
+				Name: "late", Dark: time.Minute, Events: []string{"order.paid", "order.sent"},
+				Headers: map[string]string{"X-Note\r\nX-Injected": "a\r\nb", "Host": "x", "Content-Length": "5"},
+			},
+			{Name: "one", Events: []string{"order.paid"}},
+		}},
+		{"a measurement", cases["measured"].Measure, "schedule-shape"},
+	} {
+		if diff := cmp.Diff(tt.want, tt.got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestWait(t *testing.T) {
+	const deadline = 15 * time.Second
+	for delay, want := range map[string]time.Duration{
+		"": 0, "500ms": 500 * time.Millisecond, "1m30s": 90 * time.Second, "80%": 12 * time.Second, "1%": 150 * time.Millisecond, "1000%": 150 * time.Second,
+	} {
+		if got := (scenarios.Answer{Delay: delay}).Wait(deadline); got != want {
+			t.Errorf("an answer after %q waits %v, want %v", delay, got, want)
+		}
+	}
+}
+
+func TestFill(t *testing.T) {
+	now := time.Date(2026, 2, 28, 23, 59, 57, 1, time.FixedZone("", 3600))
+	url := func(endpoint string) string { return "http://127.0.0.1:1/" + endpoint }
+	for text, want := range map[string]string{
+		"":                        "",
+		"120":                     "120",
+		"{main}":                  "http://127.0.0.1:1/main",
+		"<{main}/a>; x={canary}":  "<http://127.0.0.1:1/main/a>; x=http://127.0.0.1:1/canary",
+		"{date}":                  "Sat, 28 Feb 2026 22:59:58 GMT",
+		"{date+3s}":               "Sat, 28 Feb 2026 23:00:01 GMT",
+		"{date-1h30m}, {date+1h}": "Sat, 28 Feb 2026 21:29:58 GMT, Sat, 28 Feb 2026 23:59:58 GMT",
+		"{\"a\":1} {} {":          "{\"a\":1} {} {",
+	} {
+		if got := scenarios.Fill(text, now, url); got != want {
+			t.Errorf("Fill(%q) is %q, want %q", text, got, want)
+		}
+	}
+}
+
+// A suite is read with the words of its own role, whatever else is known.
+func TestVocabularies(t *testing.T) {
+	const sends = "suite: sender/x\ncases: [{id: a, title: A, level: must, trigger: once, expect: delivered}]\n"
+	for _, tt := range []struct {
+		src   string
+		known []scenarios.Vocabulary
+		says  string
+	}{
+		{valid, []scenarios.Vocabulary{vocabulary}, ""},
+		{valid, []scenarios.Vocabulary{senders, vocabulary}, ""},
+		{sends, []scenarios.Vocabulary{senders, vocabulary}, ""},
+		{sends, []scenarios.Vocabulary{vocabulary}, `there is no role "sender"`},
+		{valid, []scenarios.Vocabulary{senders}, `there is no role "receiver"`},
+		{valid, nil, `there is no role "receiver"`},
+		{strings.Replace(sends, "sender/x", "load/x", 1), []scenarios.Vocabulary{senders, vocabulary}, "suites for load are not in this version"},
+	} {
+		_, err := scenarios.Parse("x.yaml", []byte(tt.src), tt.known...)
+		if (err != nil) != (tt.says != "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("with %d vocabularies, got error %v, want %q for\n%s", len(tt.known), err, tt.says, tt.src)
+		}
+	}
+}
+
 func TestParseInstant(t *testing.T) {
 	const tolerance = 5 * time.Minute
 	for text, want := range map[string]time.Duration{
@@ -139,13 +258,14 @@ func TestParseInstant(t *testing.T) {
 // What people see: a few messages, whole.
 func TestMessages(t *testing.T) {
 	var got bytes.Buffer
+	files := badFiles(t)
 	for _, name := range []string{
 		"duplicate-case-key", "unknown-case-key", "target-metadata", "timeout-no-unit", "escape-in-a-title", "mutation-unknown-name",
 		"replay-missing", "expect-argument-missing", "id-too-long", "tab-indent",
+		"sender-sends", "trigger-exec", "to-unknown", "canary-triggered", "way-as-key", "header-word-unknown", "delay-share-fraction", "gap-unbounded",
 	} {
-		files := badFiles(t)
 		i := slices.IndexFunc(files, func(f bad) bool { return f.name == name })
-		_, err := scenarios.Parse("mine/receiver.yaml", files[i].src, vocabulary)
+		_, err := scenarios.Parse("mine/receiver.yaml", files[i].src, vocabulary, senders)
 		fmt.Fprintf(&got, "== %s\n%v\n\n", name, err)
 	}
 	const golden = "testdata/messages.golden"
@@ -184,7 +304,7 @@ func TestLoad(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			suites, err := scenarios.Load(tt.files, "s", vocabulary)
+			suites, err := scenarios.Load(tt.files, "s", vocabulary, senders)
 			check(t, suites, err, tt.want, tt.says)
 		})
 	}
@@ -216,7 +336,7 @@ func TestLoadFiles(t *testing.T) {
 		"a device":            {[]string{os.DevNull}, nil, []string{"it is not a regular file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			suites, err := scenarios.LoadFiles(tt.paths, vocabulary)
+			suites, err := scenarios.LoadFiles(tt.paths, vocabulary, senders)
 			check(t, suites, err, tt.want, tt.says)
 		})
 	}
@@ -247,9 +367,9 @@ func check(t *testing.T, suites []*scenarios.Suite, err error, want, says []stri
 // enforces and what it catches. Its words are held against the vocabulary where
 // that is made.
 func TestCatalogue(t *testing.T) {
-	files, err := fs.Glob(scenarios.Catalogue, "receiver/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("the catalogue is empty: %v", err)
+	files, err := fs.Glob(scenarios.Catalogue, "*/*.yaml")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("the catalogue has %d files: %v", len(files), err)
 	}
 	for _, file := range files {
 		src, err := fs.ReadFile(scenarios.Catalogue, file)
@@ -275,9 +395,9 @@ func TestCatalogue(t *testing.T) {
 	}
 }
 
-func compile(t *testing.T) *jsonschema.Schema {
+func compile(t testing.TB) *jsonschema.Schema {
 	t.Helper()
-	text, err := scenarios.JSONSchema(vocabulary)
+	text, err := scenarios.JSONSchema(vocabulary, senders)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,6 +452,13 @@ func TestJSONSchema(t *testing.T) {
 	}
 
 	wrong := []string{
+		"sender-sends", "sender-rejects", "receiver-responds", "receiver-endpoints", "receiver-triggered", "receiver-word", "wire-in-trigger", "suite-role-typo",
+		"suite-topic", "suite-load", "trigger-exec", "trigger-url", "trigger-is-a-request", "case-register", "case-secret", "triggers-empty", "trigger-text", "trigger-number",
+		"do-unknown", "trigger-times-zero", "triggers-many", "trigger-payload", "trigger-expects", "endpoint-nameless", "endpoint-url", "address-unknown",
+		"respond-empty", "answer-list", "status-99", "status-600", "status-in-mapping", "status-interim", "status-text", "way-unknown", "way-unknown-in-mapping",
+		"way-argument-missing", "way-argument-needless", "way-argument-type", "ways-two", "way-as-key", "answer-key", "answers-many", "delay-no-unit", "delay-word",
+		"delay-share-fraction", "answer-header-number", "sender-expect-typo", "same-unknown", "same-twice", "same-empty", "same-alone", "gap-unbounded",
+		"gap-is-a-time", "gap-key", "gap-after", "bytes-too-many", "sender-needs-typo", "measure-typo",
 		"empty-mapping", "top-level-list", "unknown-top-key", "unknown-case-key", "unknown-step-key", "schema-version", "target-metadata", "secret",
 		"exec", "path-traversal", "payload-unknown", "key-is-a-secret", "times-too-many", "times-zero", "size-too-large", "timeout-no-unit",
 		"bool-yes", "text-number", "level-unknown", "id-missing", "title-missing", "expect-empty-list", "expect-empty-mapping", "expect-unknown",
@@ -358,28 +485,29 @@ func TestJSONSchema(t *testing.T) {
 // The schema is the same bytes each time, and speaks in the vocabulary's
 // sentences; without a vocabulary it is a schema still.
 func TestJSONSchemaText(t *testing.T) {
-	first, err := scenarios.JSONSchema(vocabulary)
+	first, err := scenarios.JSONSchema(vocabulary, senders)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 5 {
-		if again, err := scenarios.JSONSchema(vocabulary); err != nil || !bytes.Equal(first, again) {
+		if again, err := scenarios.JSONSchema(vocabulary, senders); err != nil || !bytes.Equal(first, again) {
 			t.Fatalf("the schema changes from one time to the next: %v", err)
 		}
 	}
-	for _, want := range []string{"draft/2020-12", "has one bit of its body changed after signing", "what a correct subject does, as a sentence", `"additionalProperties": false`} {
+	for _, want := range []string{"draft/2020-12", "has one bit of its body changed after signing", "reads at most that many bytes", "what a correct subject does, as a sentence", `"additionalProperties": false`} {
 		if !bytes.Contains(first, []byte(want)) {
 			t.Errorf("the schema does not hold %q", want)
 		}
 	}
-	if _, err := scenarios.JSONSchema(scenarios.Vocabulary{}); err != nil {
+	if _, err := scenarios.JSONSchema(); err != nil {
 		t.Error(err)
 	}
 }
 
-// FuzzParse holds for any input: no panic, a position in every refusal, and the
-// same result each time.
+// FuzzParse holds for any input: no panic, a position in every refusal, the same
+// result each time, and a schema that takes whatever the parser does.
 func FuzzParse(f *testing.F) {
+	schema := compile(f)
 	for _, b := range badFiles(f) {
 		if len(b.src) < 10_000 {
 			f.Add(b.src)
@@ -397,16 +525,22 @@ func FuzzParse(f *testing.F) {
 		f.Add(src)
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		suite, err := scenarios.Parse("fuzz.yaml", src, vocabulary)
+		suite, err := scenarios.Parse("fuzz.yaml", src, vocabulary, senders)
 		if err != nil {
 			positioned(t, err, src)
 			return
 		}
-		if again, err := scenarios.Parse("fuzz.yaml", src, vocabulary); err != nil || !cmp.Equal(suite, again) {
+		if again, err := scenarios.Parse("fuzz.yaml", src, vocabulary, senders); err != nil || !cmp.Equal(suite, again) {
 			t.Errorf("parsed again: %v\n%s", err, cmp.Diff(suite, again))
 		}
+		if v, err := instance(src); err == nil && schema.Validate(v) != nil {
+			t.Errorf("the schema refuses what is parsed: %v\n%s", schema.Validate(v), src)
+		}
 		for _, c := range suite.Cases {
-			if len(c.Send) == 0 && c.Measure == "" {
+			if (len(c.Send) > 0) != (c.Measure == "" && strings.HasPrefix(suite.Name, "receiver/")) {
+				t.Errorf("the case %s of %s sends %d deliveries", c.ID, suite.Name, len(c.Send))
+			}
+			if len(c.Send) == 0 && len(c.Trigger) == 0 && c.Measure == "" {
 				t.Errorf("the case %s does nothing", c.ID)
 			}
 		}

@@ -1,27 +1,85 @@
 package scenarios
 
 import (
+	"cmp"
+	"maps"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/hookanvil/hookanvil/scenarios/strictyaml"
 )
 
 // JSONSchema is the JSON Schema (draft 2020-12) of scenario files, with the words
-// of v and their sentences: what editors take for completion. A file that Parse
-// accepts is valid under it; the reverse does not hold, since a schema cannot say
-// that two steps have different names.
-func JSONSchema(v Vocabulary) ([]byte, error) {
-	return strictyaml.Schema("Hookanvil scenarios", Suite{}, strictyaml.Special{
+// of the roles' vocabularies and their sentences: what editors take for completion.
+// The name of a suite says which words its cases have. A file that Parse accepts is
+// valid under it; the reverse does not hold, since a schema cannot say that two
+// steps have different names.
+func JSONSchema(vocabularies ...Vocabulary) ([]byte, error) {
+	root, defs, err := strictyaml.Definitions(Suite{}, strictyaml.Special{
+		Types: map[reflect.Type]any{reflect.TypeFor[Case](): object{"type": "object"}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var choices []any
+	for _, v := range vocabularies {
+		one, words, err := strictyaml.Definitions(Case{}, special(v))
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(defs, words)
+		choices = append(choices, object{"if": named(v.Role), "then": object{"properties": object{"cases": listOf(one)}}})
+	}
+	suite := defs["Suite"].(object)
+	if len(choices) > 0 {
+		suite["allOf"] = choices
+		suite["properties"].(object)["suite"].(object)["pattern"] = "^(" + strings.Join(roles(vocabularies), "|") + ")/[a-z0-9]+(-[a-z0-9]+)*$"
+	}
+	return strictyaml.Write("Hookanvil scenarios", root, defs)
+}
+
+// named is the schema of a suite of a role.
+func named(role string) object {
+	return object{"required": []string{"suite"}, "properties": object{"suite": object{"pattern": "^" + role + "/"}}}
+}
+
+// special is what the schema of a role's cases needs to know beyond their types.
+func special(v Vocabulary) strictyaml.Special {
+	ways := v.Wires
+	if v.Role == "sender" {
+		ways = v.Answers
+	}
+	return strictyaml.Special{
+		Prefix: v.Role,
+		Omit: func(tag reflect.StructTag) bool {
+			role := tag.Get("role")
+			return role != "" && role != v.Role
+		},
 		Types: map[reflect.Type]any{
-			reflect.TypeFor[Word]():     one(v.Wires),
+			reflect.TypeFor[Word]():     one(ways),
 			reflect.TypeFor[Mutation](): mutations(v),
-			reflect.TypeFor[Expect]():   listOf(wordOf(v.Expectations, len(v.Expectations))),
+			reflect.TypeFor[Expect]():   listOf(wordOf(compared(v.Expectations), len(v.Expectations))),
+			reflect.TypeFor[Triggers](): strictyaml.ListOf(func(item object) object {
+				return bound(listOf(object{"anyOf": []any{object{"const": "once", "description": "one event, to the endpoint main"}, item}}), maxTriggers)
+			}),
+			reflect.TypeFor[Answers](): strictyaml.ListOf(func(item object) object {
+				status := object{"type": "integer", "minimum": 200, "maximum": 599, "description": "a status"}
+				return bound(listOf(object{"anyOf": []any{status, choice(alone(ways)), item}}), maxAnswers)
+			}),
 		},
 		Words: map[string]map[string]any{
 			"capabilities": choice(v.Capabilities), "measures": choice(v.Measures),
-			"payloads": choice(v.Payloads),
+			"payloads": choice(v.Payloads), "addresses": choice(v.Addresses),
+			"delays": {"anyOf": []any{object{"type": "string", "pattern": strictyaml.DurationPattern}, object{"type": "string", "pattern": delayShare}}},
 		},
-	})
+	}
+}
+
+// bound limits a schema made by listOf.
+func bound(list object, most int) object {
+	list["anyOf"].([]any)[1].(object)["maxItems"] = most
+	return list
 }
 
 type object = map[string]any
@@ -48,18 +106,19 @@ func one(entries []Entry) object { return wordOf(entries, 1) }
 // wordOf is a word alone, or a mapping of at most so many words to their
 // arguments.
 func wordOf(entries []Entry, most int) object {
-	var alone []Entry
 	properties := object{}
 	for _, e := range entries {
-		if e.Arg == None || e.Optional {
-			alone = append(alone, e)
-		}
 		if e.Arg != None {
 			properties[e.Name] = argument(e)
 		}
 	}
 	mapping := object{"type": "object", "additionalProperties": false, "properties": properties, "minProperties": 1, "maxProperties": max(most, 1)}
-	return object{"anyOf": []any{choice(alone), mapping}}
+	return object{"anyOf": []any{choice(alone(entries)), mapping}}
+}
+
+// alone are the words that can stand without an argument.
+func alone(entries []Entry) []Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.Arg != None && !e.Optional })
 }
 
 // choice is one of the words, with its sentence.
@@ -77,9 +136,11 @@ func choice(entries []Entry) object {
 func argument(e Entry) object {
 	schema := map[Kind]object{
 		Text:     {"type": "string"},
-		Number:   {"type": "integer", "minimum": 0, "maximum": maxNumber},
+		Number:   {"type": "integer", "minimum": 0, "maximum": cmp.Or(e.Most, maxNumber)},
 		Span:     {"type": "string", "pattern": strictyaml.DurationPattern},
 		Statuses: statuses(),
+		Names:    words(e.Choices),
+		GapKind:  gaps(),
 	}[e.Arg]
 	schema["description"] = e.Doc
 	return schema
@@ -88,4 +149,27 @@ func argument(e Entry) object {
 func statuses() object {
 	status := object{"type": "integer", "minimum": 100, "maximum": 599}
 	return object{"anyOf": []any{status, object{"type": "array", "items": status, "minItems": 1}}}
+}
+
+// words is one or more of the words of a list.
+func words(choices []string) object {
+	item := object{"type": "string"}
+	if len(choices) > 0 {
+		item["enum"] = choices
+	}
+	return object{"anyOf": []any{item, object{"type": "array", "items": item, "minItems": 1, "uniqueItems": true}}}
+}
+
+func gaps() object {
+	span := func(doc string) object {
+		return object{"type": "string", "pattern": strictyaml.DurationPattern, "description": doc}
+	}
+	return object{
+		"type": "object", "additionalProperties": false,
+		"properties": object{
+			"after":    object{"type": "integer", "minimum": 0, "maximum": 100, "description": "number of the attempt before the gap; every one unless given"},
+			"at-least": span("it is no shorter"), "at-most": span("it is no longer"),
+		},
+		"anyOf": []any{object{"required": []string{"at-least"}}, object{"required": []string{"at-most"}}},
+	}
 }

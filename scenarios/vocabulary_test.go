@@ -2,8 +2,9 @@ package scenarios_test
 
 import "github.com/hookanvil/hookanvil/scenarios"
 
-// vocabulary is small, with each kind of word in it.
+// vocabulary and senders are small, with each kind of word in them.
 var vocabulary = scenarios.Vocabulary{
+	Role: "receiver",
 	Mutations: []scenarios.Entry{
 		{Part: "body", Name: "flip-bit", Doc: "has one bit of its body changed after signing"},
 		{Part: "body", Name: "reserialised", Doc: "has its JSON written anew after signing"},
@@ -24,5 +25,33 @@ var vocabulary = scenarios.Vocabulary{
 	Measures:     []scenarios.Entry{{Name: "tolerance", Doc: "how old a delivery may be"}},
 	Wires:        []scenarios.Entry{{Name: "chunked", Doc: "is sent in chunks"}, {Name: "segmented", Arg: scenarios.Number, Doc: "is sent in segments of that many bytes"}},
 	Capabilities: []scenarios.Entry{{Name: "hmac", Doc: "signs with an HMAC"}, {Name: "probe", Doc: "tells of its effects"}},
+	Payloads:     []scenarios.Entry{{Name: "unicode", Doc: "text in several scripts"}},
+}
+
+var senders = scenarios.Vocabulary{
+	Role: "sender",
+	Answers: []scenarios.Entry{
+		{Name: "hang", Doc: "is never answered"},
+		{Name: "endless-body", Doc: "is answered without end"},
+		{Name: "drip-body", Arg: scenarios.Number, Doc: "is answered a byte at a time, so many milliseconds apart"},
+		{Name: "huge-body", Arg: scenarios.Number, Optional: true, Doc: "is answered with so many MiB"},
+	},
+	Addresses: []scenarios.Entry{{Name: "decimal", Doc: "is written as one number"}, {Name: "userinfo", Doc: "has another host before an at sign"}},
+	Expectations: []scenarios.Entry{
+		{Name: "delivered", Doc: "delivers the event"},
+		{Name: "silent", Doc: "does not come at all"},
+		{Name: "canary-silent", Doc: "is not led to the canary"},
+		{Name: "growing", Doc: "waits longer each time"},
+		{Name: "attempts", Arg: scenarios.Number, Doc: "tries exactly that often"},
+		{Name: "attempts-at-least", Arg: scenarios.Number, Doc: "tries at least that often"},
+		{Name: "attempts-at-most", Arg: scenarios.Number, Doc: "tries at most that often"},
+		{Name: "reads-at-most", Arg: scenarios.Number, Most: 1 << 30, Doc: "reads at most that many bytes"},
+		{Name: "delivered-within", Arg: scenarios.Span, Doc: "delivers the event in that time"},
+		{Name: "same", Arg: scenarios.Names, Choices: []string{"id", "body", "event"}, Doc: "does not change them from attempt to attempt"},
+		{Name: "no-header", Arg: scenarios.Text, Repeats: true, Doc: "does not send that header"},
+		{Name: "gap", Arg: scenarios.GapKind, Doc: "keeps within these bounds"},
+	},
+	Measures:     []scenarios.Entry{{Name: "schedule-shape", Doc: "how its gaps grow"}},
+	Capabilities: []scenarios.Entry{{Name: "retries", Doc: "tries again"}, {Name: "own-ports", Doc: "can be told of any port"}},
 	Payloads:     []scenarios.Entry{{Name: "unicode", Doc: "text in several scripts"}},
 }

@@ -38,7 +38,7 @@ func oneSpelling(n *strictyaml.Node) (spelling, error) {
 	}
 	if len(words) > 1 {
 		return spelling{}, words[1].name.Errorf("%s takes one word, this is a second one", n.Name()).
-			Hintf("a delivery departs from an honest one in a single way; write another case for the other")
+			Hintf("one thing at a time: write another case for the other")
 	}
 	return words[0], nil
 }
@@ -84,12 +84,61 @@ func (e *Expect) UnmarshalNode(n *strictyaml.Node) error {
 	return nil
 }
 
+// UnmarshalNode reads once, a trigger, or a list of them.
+func (t *Triggers) UnmarshalNode(n *strictyaml.Node) error {
+	var errs strictyaml.Errors
+	for _, item := range items(n) {
+		one := Trigger{Line: item.Line, Column: item.Column}
+		switch {
+		case item.Kind != strictyaml.Text:
+			errs.Add(item, item.Decode(&one))
+		case item.Value != "once":
+			hint := firing
+			if near := strictyaml.Suggest(item.Value, []string{"once"}); near != "" {
+				hint = strictyaml.DidYouMean(item.Value, []string{near})
+			}
+			errs.Add(item, item.Errorf("%s must be once, a mapping or a list of them, got the text %s", item.Name(), strictyaml.Quote(item.Value)).Hintf("%s", hint))
+		}
+		*t = append(*t, one)
+	}
+	return errs.Err()
+}
+
+// UnmarshalNode reads a status, a way of answering, an answer, or a list of them.
+func (a *Answers) UnmarshalNode(n *strictyaml.Node) error {
+	var errs strictyaml.Errors
+	for _, item := range items(n) {
+		one := Answer{Line: item.Line, Column: item.Column}
+		var err error
+		switch item.Kind {
+		case strictyaml.Number:
+			one.Status, err = item.Int()
+		case strictyaml.Text:
+			one.Way = new(Word)
+			err = one.Way.UnmarshalNode(item)
+		default:
+			err = decodeAnswer(item, &one)
+		}
+		errs.Add(item, err)
+		*a = append(*a, one)
+	}
+	return errs.Err()
+}
+
+func decodeAnswer(n *strictyaml.Node, a *Answer) error {
+	if delay := n.Get("delay"); delay != nil && delay.Kind == strictyaml.Number {
+		_, err := delay.Duration() // says that the unit is missing
+		return err
+	}
+	return n.Decode(a)
+}
+
 func expected(n *strictyaml.Node) ([]spelling, error) {
 	if n.Kind != strictyaml.List {
 		return spellings(n)
 	}
 	if len(n.Items) == 0 {
-		return nil, n.Errorf("%s is empty", n.Name()).Hintf("say what must be observed: accepted, rejected, {effects: 1}")
+		return nil, n.Errorf("%s is empty", n.Name()).Hintf("say what must be observed: a word, {word: argument}, or a list of them")
 	}
 	var all []spelling
 	for _, item := range n.Items {
@@ -101,37 +150,3 @@ func expected(n *strictyaml.Node) ([]spelling, error) {
 	}
 	return all, nil
 }
-
-// elsewhere says where that is said which a scenario file cannot say: it is data,
-// and whoever runs it decides on what, with which secrets, and where results go.
-var elsewhere = map[string]string{
-	"target": target, "url": target, "host": target, "port": target, "scheme": target, "address": target, "endpoint": target,
-	"secret": secret, "secrets": secret, "token": secret, "password": secret,
-	"exec": command, "command": command, "cmd": command, "run": command, "shell": command, "script": command, "env": command, "trigger": command,
-	"include": include, "import": include, "extends": include,
-	"file": file, "body_file": file, "body-file": file, "bodyFile": file,
-	"out": output, "output": output, "report": output, "reports": output,
-	"profile": "a scenario file is written for every profile; use --profile, and needs: for what a profile must offer",
-	"probe":   "a scenario file cannot name a probe; use --probe-url, --probe-exec or --probe-file",
-	"rate":    "a receiver scenario has no rate; use times and concurrent",
-	"schema":  version, "version": version,
-}
-
-const (
-	target  = "a scenario file cannot name a target; use --target"
-	secret  = "a scenario file cannot hold a secret; use --secret env:NAME or --secret file:PATH"
-	command = "a scenario file cannot run a command; probes come from the command line, --probe-exec"
-	include = "a scenario file cannot include another; name both on the command line"
-	file    = "a scenario file cannot read another file; write the text under body, or name a payload"
-	output  = "a scenario file cannot name an output; use --report FORMAT=PATH"
-	version = "a scenario file has no version; remove the key"
-)
-
-// ExplainKey says where a target, a secret or a command is named instead.
-func (*Suite) ExplainKey(key string) string { return elsewhere[key] }
-
-// ExplainKey says where a target, a secret or a command is named instead.
-func (*Case) ExplainKey(key string) string { return elsewhere[key] }
-
-// ExplainKey says where a target, a secret or a command is named instead.
-func (*Step) ExplainKey(key string) string { return elsewhere[key] }

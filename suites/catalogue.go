@@ -15,21 +15,27 @@ import (
 	"github.com/hookanvil/hookanvil/scenarios"
 	"github.com/hookanvil/hookanvil/scenarios/strictyaml"
 	"github.com/hookanvil/hookanvil/suites/receiver"
+	"github.com/hookanvil/hookanvil/suites/sender"
 )
+
+// Vocabularies returns the words of the scenarios, by role.
+func Vocabularies() []scenarios.Vocabulary {
+	return []scenarios.Vocabulary{receiver.Vocabulary(), sender.Vocabulary()}
+}
 
 // Catalogue returns the built-in suites, which are read once.
 var Catalogue = sync.OnceValues(func() ([]*scenarios.Suite, error) {
-	return scenarios.Load(scenarios.Catalogue, "receiver", receiver.Vocabulary())
+	return scenarios.Load(scenarios.Catalogue, ".", Vocabularies()...)
 })
 
-// Select finds cases by names as users give them: a role (receiver), a suite
-// (receiver/signature), a case (receiver/signature/replayed), a file or directory
-// of the user's own, or one case of a file (mine.yaml:replayed). Without names it
-// returns the whole catalogue. The order is that of the names; what is named twice
-// is there once.
+// Select finds cases by names as users give them: a role (receiver, sender), a
+// suite (receiver/signature), a case (receiver/signature/replayed), a file or
+// directory of the user's own, or one case of a file (mine.yaml:replayed). Without
+// names it returns the whole catalogue. The order is that of the names; what is
+// named twice is there once.
 func Select(names []string) ([]scenarios.Case, error) {
 	if len(names) == 0 {
-		names = []string{"receiver"}
+		names = roles
 	}
 	builtIn, err := Catalogue()
 	if err != nil {
@@ -68,13 +74,13 @@ func find(builtIn []*scenarios.Suite, name string) ([]scenarios.Case, error) {
 		return cases, nil
 	}
 	role, _, _ := strings.Cut(name, "/")
-	if role == "sender" || role == "load" {
-		return nil, fmt.Errorf("select the cases to run: %s is not in this version, which judges receivers; run receiver, or a suite that hookanvil list shows", strictyaml.Quote(name))
+	if role == "load" {
+		return nil, fmt.Errorf("select the cases to run: %s is not in this version, which judges receivers and senders; run one of those, or a suite that hookanvil list shows", strictyaml.Quote(name))
 	}
 	if file, id, ok := cutCase(name); ok {
 		return oneOf(file, id)
 	}
-	if _, err := os.Stat(name); err == nil || isFile(name) && !strings.HasPrefix(name, "receiver/") {
+	if _, err := os.Stat(name); err == nil || isFile(name) && !slices.Contains(roles, role) {
 		return fromFiles(name)
 	}
 	return nil, fmt.Errorf("select the cases to run: nothing is called %s; %s", strictyaml.Quote(name), nearest(builtIn, name))
@@ -105,11 +111,15 @@ func oneOf(file, id string) ([]scenarios.Case, error) {
 }
 
 func fromFiles(path string) ([]scenarios.Case, error) {
-	suites, err := scenarios.LoadFiles([]string{path}, receiver.Vocabulary())
+	suites, err := scenarios.LoadFiles([]string{path}, Vocabularies()...)
 	if err != nil {
 		return nil, err
 	}
-	return within(suites, "receiver"), nil
+	var cases []scenarios.Case
+	for _, s := range suites {
+		cases = append(cases, s.Cases...)
+	}
+	return cases, nil
 }
 
 // within returns the cases at or below a name.
@@ -156,7 +166,8 @@ func FindCase(name string) (scenarios.Case, error) {
 }
 
 // Labels are the words by which a case can be selected: its role, topic and level,
-// the profile, the parts that its mutations touch, and what it needs.
+// the profile, the parts that its mutations touch or what is done to the sender,
+// and what it needs.
 func Labels(c scenarios.Case, profile string) []string {
 	role, topic, _ := strings.Cut(c.Suite, "/")
 	labels := []string{role, topic, string(c.Level), profile}
@@ -167,6 +178,9 @@ func Labels(c scenarios.Case, profile string) []string {
 		if step.Wire != nil {
 			labels = append(labels, "wire")
 		}
+	}
+	for _, t := range c.Trigger {
+		labels = append(labels, t.Do)
 	}
 	if c.Measure != "" {
 		labels = append(labels, "measure")

@@ -7,13 +7,13 @@ import (
 
 	"github.com/hookanvil/hookanvil/fixtures/reference"
 	"github.com/hookanvil/hookanvil/scenarios"
-	"github.com/hookanvil/hookanvil/suites/receiver"
 )
 
 // Explain tells all about a case: what is sent, what is expected and why, what it
 // needs, which defects it catches, and how to run it.
 func Explain(c scenarios.Case) string {
-	e := explanation{words: receiver.Vocabulary()}
+	e := explanation{role: roleOf(c)}
+	e.words = wordsOf(e.role)
 	e.line("%s (%s)", c.Name(), c.Level)
 	e.line("%s.", c.Title)
 	if c.Why != "" {
@@ -23,6 +23,9 @@ func Explain(c scenarios.Case) string {
 	e.section("What is done")
 	for i, s := range c.Send {
 		e.step(i, len(c.Send), s)
+	}
+	if e.role == senderRole && c.Measure == "" {
+		e.sender(c)
 	}
 	if c.Measure != "" {
 		e.line("  It is measured: %s.", doc(e.words.Measures, "", c.Measure))
@@ -39,12 +42,22 @@ func Explain(c scenarios.Case) string {
 	e.section("Source")
 	e.line("  %s", c.Source)
 	e.section("Run it")
-	e.line("  hookanvil run %s --target URL --profile NAME --secret env:NAME", c.Name())
+	e.line("  hookanvil run %s %s --profile NAME --secret env:NAME", c.Name(), reachedBy[e.role])
 	return e.String()
+}
+
+// reachedBy are the flags that say where a subject is.
+var reachedBy = map[string]string{receiverRole: "--target URL", senderRole: "--trigger 'POST URL {\"token\":\"{token}\"}'"}
+
+// wordsOf is the vocabulary of a role.
+func wordsOf(role string) scenarios.Vocabulary {
+	all := Vocabularies()
+	return all[max(slices.IndexFunc(all, func(v scenarios.Vocabulary) bool { return v.Role == role }), 0)]
 }
 
 type explanation struct {
 	strings.Builder
+	role  string
 	words scenarios.Vocabulary
 }
 
@@ -114,6 +127,10 @@ func argument(w scenarios.Word) string {
 		return fmt.Sprintf(" (%q)", arg)
 	case []int:
 		return fmt.Sprintf(" (%s)", join(arg))
+	case []string:
+		return fmt.Sprintf(" (%s)", strings.Join(arg, ", "))
+	case scenarios.Gap:
+		return fmt.Sprintf(" (%s)", gapText(arg))
 	default:
 		return fmt.Sprintf(" (%v)", arg)
 	}
@@ -121,7 +138,7 @@ func argument(w scenarios.Word) string {
 
 func (e *explanation) expect(indent string, expect scenarios.Expect) {
 	for _, w := range expect {
-		e.line("%sthe receiver %s%s.", indent, doc(e.words.Expectations, "", w.Name), argument(w))
+		e.line("%sthe %s %s%s.", indent, e.role, doc(e.words.Expectations, "", w.Name), argument(w))
 	}
 }
 
@@ -146,7 +163,7 @@ func (e *explanation) defects(c scenarios.Case) {
 	e.section("What it catches")
 	for _, name := range c.Kills {
 		if d, err := reference.Find(name); err == nil {
-			e.line("  %s: a receiver that %s", name, d.Sentence)
+			e.line("  %s: a %s that %s", name, d.Role, d.Sentence)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
@@ -116,13 +117,23 @@ func account(r reports.Result) string {
 		text += "\nwhy it matters: " + r.Why
 	}
 	for _, x := range r.Evidence {
-		text += fmt.Sprintf("\n  %s: %s", x.Label, x.Outcome)
-		if x.Status != 0 {
-			text += fmt.Sprintf(" %d", x.Status)
-		}
+		text += "\n  " + told(r, x)
 	}
 	if r.Reproduce != "" {
 		text += "\nrun it again: " + r.Reproduce
+	}
+	return text
+}
+
+// told is an exchange in one line: how a receiver answered or, of a sender, when the
+// attempt came, what became of its signature, and how it was answered.
+func told(r reports.Result, x reports.Exchange) string {
+	if strings.HasPrefix(r.ID, senderRole+"/") {
+		return fmt.Sprintf("%s: %s; answered %s", x.Label, strings.Join(x.Notes, ", "), x.Outcome)
+	}
+	text := fmt.Sprintf("%s: %s", x.Label, x.Outcome)
+	if x.Status != 0 {
+		text += fmt.Sprintf(" %d", x.Status)
 	}
 	return text
 }

@@ -50,21 +50,28 @@ type Options struct {
 // that is not met is logged.
 func JudgeHandler(t *testing.T, h http.Handler, o Options) {
 	t.Helper()
-	c, err := o.config()
+	c, subject, err := o.config()
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop, err := serve(h, &c.Subject)
+	stop, err := serve(h, &subject)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stop()
+	c.Subject = Receiver(subject)
+	judgeInTest(t, c)
+}
+
+// judgeInTest judges with a subtest for each case.
+func judgeInTest(t *testing.T, c Config) {
+	t.Helper()
 	session, err := Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, k := range c.Cases {
-		t.Run(strings.TrimPrefix(k.Name(), "receiver/"), func(t *testing.T) {
+		t.Run(strings.TrimPrefix(k.Name(), roleOf(k)+"/"), func(t *testing.T) {
 			tell(t, session.Await(t.Context(), k.Name()))
 		})
 	}
@@ -94,12 +101,12 @@ func tell(t *testing.T, r reports.Result) {
 // It panics where the options make no sense, since Ginkgo builds its tree before
 // anything can fail.
 func Describe(handler func() http.Handler, o Options) bool {
-	c, err := o.config()
+	c, subject, err := o.config()
 	if err != nil {
 		panic(err)
 	}
-	declare(c.Cases, c.Subject.Profile.Name, func(ctx context.Context, k scenarios.Case) reports.Result {
-		subject := c.Subject
+	declare(c.Cases, subject.Profile.Name, func(ctx context.Context, k scenarios.Case) reports.Result {
+		subject := subject
 		stop, err := serve(handler(), &subject)
 		if err != nil {
 			ginkgo.Fail(err.Error())
@@ -110,22 +117,16 @@ func Describe(handler func() http.Handler, o Options) bool {
 	return true
 }
 
-// config is the session's configuration, of which only the address is missing.
-func (o Options) config() (Config, error) {
-	p, err := FindProfile(o.Profile)
+// config is the session's configuration, and the subject of which only the address
+// is missing.
+func (o Options) config() (Config, receiver.Subject, error) {
+	p, keys, err := signedBy(o.Profile, o.Secret)
 	if err != nil {
-		return Config{}, err
+		return Config{}, receiver.Subject{}, fmt.Errorf("judge a handler: %w", err)
 	}
-	keys := profile.Keys{p.Signature.Name: {profile.NewSecret(o.Secret)}}
-	if err := p.CheckKeys(keys); err != nil {
-		return Config{}, fmt.Errorf("judge a handler: %w", err)
-	}
-	cases, err := Select(o.Select)
-	if err == nil {
-		cases, err = Filter(slices.DeleteFunc(cases, improper), o.Filter, o.Level, p.Name)
-	}
+	cases, err := choose(receiverRole, o.Select, o.Filter, o.Level, p.Name, improper)
 	if err != nil {
-		return Config{}, err
+		return Config{}, receiver.Subject{}, err
 	}
 	subject := receiver.Subject{Profile: p, Keys: keys, Limits: o.Limits, URL: &url.URL{Path: cmp.Or(o.Path, "/")}}
 	subject.Limits.Answer = cmp.Or(o.Limits.Answer, 2*time.Second)
@@ -133,7 +134,36 @@ func (o Options) config() (Config, error) {
 	if o.Effects != nil {
 		subject.Probe = effects(o.Effects)
 	}
-	return Config{Subject: subject, Cases: cases, Seed: Settings{}.SeedOrRandom(), Redactor: reports.NewRedactor(o.Secret), Tool: Tool()}, nil
+	return Config{Cases: cases, Seed: Settings{}.SeedOrRandom(), Redactor: reports.NewRedactor(o.Secret), Tool: Tool()}, subject, nil
+}
+
+// signedBy is a profile with a secret for its main signature.
+func signedBy(name, secret string) (*profile.Profile, profile.Keys, error) {
+	p, err := FindProfile(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !p.Signed() {
+		return p, nil, nil
+	}
+	keys := profile.Keys{p.Signature.Name: {profile.NewSecret(secret)}}
+	return p, keys, p.CheckKeys(keys)
+}
+
+// choose selects cases of one role, all of them where there are no names, without
+// those that are of no use.
+func choose(role string, names []string, filter, level, profile string, useless func(scenarios.Case) bool) ([]scenarios.Case, error) {
+	if len(names) == 0 {
+		names = []string{role}
+	}
+	cases, err := Select(names)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(cases, func(c scenarios.Case) bool { return roleOf(c) != role }); i >= 0 {
+		return nil, fmt.Errorf("select the cases to run: %s does not judge a %s", cases[i].Name(), role)
+	}
+	return Filter(slices.DeleteFunc(cases, useless), filter, level, profile)
 }
 
 // improper tells whether a case sends what is no proper HTTP, or keeps a server

@@ -120,22 +120,37 @@ func TestChild(t *testing.T) {
 		o.Select = []string{"receiver/fidelity/valid", "receiver/signature/truncated-to-1-byte", "receiver/signature/missing"}
 		suites.Describe(func() http.Handler { return h }, o)
 		ginkgo.RunSpecs(t, "a suite of the caller's")
+	case "sender":
+		d := newDispatcher(t)
+		d.unsigned = true
+		suites.JudgeSender(t, d.fire, senderOptions())
+	case "sender specs":
+		s := senderSpecimen(t, "standard-webhooks", "wrong-method")
+		run, err := suites.RunSpecs(t.Context(), t, suites.Config{Subject: suites.Sender(s.Subject), Cases: choose(t, "sender/request"), Tool: suites.Tool()})
+		if err != nil || len(run.Results) == 0 {
+			t.Errorf("%d results, error %v", len(run.Results), err)
+		}
 	default:
 		t.Skip("it is the child of other tests")
 	}
 }
 
 func TestFaultyHandlerIsCaught(t *testing.T) {
-	for _, how := range []string{"handler", "ginkgo"} {
+	for how, wants := range map[string][]string{
+		"handler":      {"truncated-to-1-byte", "it was accepted: answered 200 OK, and took effect once"},
+		"ginkgo":       {"truncated-to-1-byte", "it was accepted: answered 200 OK, and took effect once"},
+		"sender":       {"TestChild/signature/signed", "its signature does not verify"},
+		"sender specs": {"sender/request/method-post: fail", "is a PUT"},
+	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command(os.Args[0], "-test.run=^TestChild$", "-test.v", "-ginkgo.no-color")
 			cmd.Env = append(os.Environ(), child+"="+how)
 			out, err := cmd.CombinedOutput()
 			if err == nil {
-				t.Fatalf("the faulty handler passes:\n%s", out)
+				t.Fatalf("the faulty subject passes:\n%s", out)
 			}
-			for _, want := range []string{"truncated-to-1-byte", "it was accepted: answered 200 OK, and took effect once"} {
+			for _, want := range wants {
 				if !bytes.Contains(out, []byte(want)) {
 					t.Errorf("the output lacks %q:\n%s", want, out)
 				}

@@ -14,7 +14,13 @@ import (
 // settings are given after -args, or in the environment:
 //
 //	go test ./suites/... -args --target http://127.0.0.1:8080/webhook --profile github --secret env:WEBHOOK_SECRET
+//	go test ./suites/... -args --trigger 'exec ./fire {url} {token}' --profile github --secret env:WEBHOOK_SECRET
 var settings suites.Settings
+
+// named tells whether the settings name a subject.
+func named() bool {
+	return settings.Target+settings.Trigger+settings.Register+settings.Listen != ""
+}
 
 func TestMain(m *testing.M) {
 	fields := settings.Fields()
@@ -26,14 +32,14 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	if settings.Target == "" {
+	if !named() {
 		// Ginkgo listens for signals until the process ends.
 		goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/onsi/ginkgo/v2/internal/interrupt_handler.(*InterruptHandler).registerForInterrupts.func2"))
 		return
 	}
-	// Who names a target wants it judged, and not our own tests run.
+	// Who names a subject wants it judged, and not our own tests run.
 	if flag.Lookup("test.run").Value.String() == "" {
-		if err := flag.Set("test.run", "^TestReceiver$"); err != nil {
+		if err := flag.Set("test.run", "^TestSubject$"); err != nil {
 			panic(err)
 		}
 	}

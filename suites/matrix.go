@@ -4,8 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"maps"
+	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
@@ -22,22 +21,23 @@ import (
 // and the matrix.
 var Quick = receiver.Limits{Answer: 2 * time.Second, Slow: 2 * time.Second, Settle: 300 * time.Millisecond, Quiet: 5 * time.Millisecond}
 
-// Matrix is the proof of the catalogue: what became of the correct receiver and of
-// each defect.
+// Matrix is the proof of the catalogue: what became of the correct receiver and
+// sender, and of each defect.
 type Matrix struct {
-	Rows []Row // the correct receiver under every profile, then the defects
+	Rows []Row // by role: the correct one under every profile, then the defects
 }
 
-// Row is what the catalogue found in one receiver.
+// Row is what the catalogue found in one subject.
 type Row struct {
-	Defect  reference.Defect // without a name for the correct receiver
+	Role    string
+	Defect  reference.Defect // without a name for the correct subject
 	Profile string
 
 	Caught []string         // cases that name the defect and found it
 	Missed []reports.Result // cases that name it, apply, and did not
 	Extra  []reports.Result // cases that do not name it and yet did not pass
 	Exit   int              // exit code of the run
-	Again  bool             // judged a second time, alone
+	Again  bool             // judged a second time, with little beside it
 }
 
 // Killed tells whether the defect was caught by every case that names it. A narrow
@@ -58,20 +58,59 @@ func (r Row) misattributed() int {
 
 func (r Row) correct() bool { return r.Defect.Name == "" }
 
-// sound tells whether the receiver was judged as it should be.
+// sound tells whether the subject was judged as it should be.
 func (r Row) sound() bool {
 	return r.misattributed() == 0 && (r.correct() && r.Exit == reports.ExitPassed || !r.correct() && r.Killed())
 }
 
-// matrixWorkers is how many receivers are judged at the same time.
-const matrixWorkers = 24
+// matrixParallel is how many cases of a subject are judged at the same time: judging
+// a receiver takes work, and judging a sender takes patience.
+var matrixParallel = map[string]int{receiverRole: 16, senderRole: 256}
 
-// RunMatrix judges the correct receiver under every profile, and every defect
-// under each profile that it shows under; or only the named defects, where there
-// are names. Receivers are judged several at a time; those that were not judged as
-// they should be are judged once more, alone, since a busy machine misses
-// deadlines: what is said of them is what was found then. Watch, which may be nil,
-// is told of every receiver.
+// pace is how a part of the matrix is judged.
+type pace struct {
+	workers  map[string]int // subjects of a role at the same time
+	gate     *gate          // for the cases of all senders together
+	thorough bool           // all cases that could notice a defect are tried
+}
+
+// gate lets so many cases through at the same time, and one only every so often:
+// hundreds that begin at once are all late. The nil gate is open.
+type gate struct {
+	places chan struct{}
+	every  time.Duration
+	mu     sync.Mutex
+	next   time.Time
+}
+
+func newGate(places int, every time.Duration) *gate {
+	return &gate{places: make(chan struct{}, places), every: every}
+}
+
+func (g *gate) enter() {
+	if g == nil {
+		return
+	}
+	g.places <- struct{}{}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	time.Sleep(time.Until(g.next))
+	g.next = time.Now().Add(g.every)
+}
+
+func (g *gate) leave() {
+	if g != nil {
+		<-g.places
+	}
+}
+
+// RunMatrix judges the correct receiver and the correct sender under every profile,
+// and every defect under each profile that it shows under; or only the named
+// defects, where there are names, by all cases that could notice them. Subjects are
+// judged several at a time; those that were not judged as they should be are judged
+// once more, with little beside them, since a busy machine misses deadlines: what is
+// said of them is what was found then. Watch, which may be nil, is told of every
+// subject.
 func RunMatrix(ctx context.Context, names []string, watch func(done, total int)) (Matrix, error) {
 	cases, err := Select(nil)
 	if err != nil {
@@ -84,63 +123,92 @@ func RunMatrix(ctx context.Context, names []string, watch func(done, total int))
 	if watch == nil {
 		watch = func(int, int) {}
 	}
-	if err := judgeRows(ctx, rows, cases, watch); err != nil {
+	all := make([]int, len(rows))
+	for i := range rows {
+		all[i] = i
+	}
+	brisk := pace{map[string]int{receiverRole: 24, senderRole: 32}, newGate(700, 2*time.Millisecond), len(names) > 0}
+	if err := judgeRows(ctx, rows, all, cases, brisk, watch); err != nil {
 		return Matrix{}, err
 	}
-	for i, r := range rows {
-		if !r.sound() {
-			rows[i] = Row{Defect: r.Defect, Profile: r.Profile, Again: true}
-			if err := rows[i].judge(ctx, cases); err != nil {
-				return Matrix{}, err
-			}
-		}
+	again := slices.DeleteFunc(all, func(i int) bool { return rows[i].sound() })
+	for _, i := range again {
+		rows[i] = Row{Role: rows[i].Role, Defect: rows[i].Defect, Profile: rows[i].Profile, Again: true}
 	}
-	return Matrix{rows}, ctx.Err()
+	quiet := pace{map[string]int{receiverRole: 1, senderRole: 8}, newGate(200, 5*time.Millisecond), brisk.thorough}
+	err = judgeRows(ctx, rows, again, cases, quiet, func(int, int) {})
+	return Matrix{rows}, errors.Join(err, ctx.Err())
 }
 
-// judgeRows judges all rows, several at a time.
-func judgeRows(ctx context.Context, rows []Row, cases []scenarios.Case, watch func(done, total int)) error {
+// judgeRows judges those rows, several at a time, and one role after the other:
+// judging receivers takes all processors, and senders are then late.
+func judgeRows(ctx context.Context, rows []Row, those []int, cases []scenarios.Case, p pace, watch func(done, total int)) error {
 	errs := make([]error, len(rows))
 	var mu sync.Mutex
 	done := 0
-	var running sync.WaitGroup
-	places := make(chan struct{}, matrixWorkers)
-	for i := range rows {
-		places <- struct{}{}
-		running.Go(func() {
-			defer func() { <-places }()
-			errs[i] = rows[i].judge(ctx, cases)
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			watch(done, len(rows))
-		})
+	judge := func(i int) {
+		errs[i] = rows[i].judge(ctx, cases, p)
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		watch(done, len(rows))
 	}
-	running.Wait()
+	for _, role := range roles {
+		var running sync.WaitGroup
+		places := make(chan struct{}, p.workers[role])
+		for _, i := range those {
+			if rows[i].Role != role {
+				continue
+			}
+			places <- struct{}{}
+			running.Go(func() {
+				defer func() { <-places }()
+				judge(i)
+			})
+		}
+		running.Wait()
+	}
 	return errors.Join(errs...)
 }
 
-// matrixRows are the receivers to judge.
+// matrixRows are the subjects to judge, in the order of their roles.
 func matrixRows(names []string) ([]Row, error) {
-	var rows []Row
-	if len(names) == 0 {
-		for _, p := range profiles.Names() {
-			rows = append(rows, Row{Profile: p})
-		}
-		for _, d := range reference.Defects {
-			names = append(names, d.Name)
-		}
-	}
+	var defects []reference.Defect
 	for _, name := range names {
 		d, err := reference.Find(name)
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range ProfilesOf(d) {
-			rows = append(rows, Row{Defect: d, Profile: p})
+		defects = append(defects, d)
+	}
+	if len(names) == 0 {
+		defects = reference.Defects
+	}
+	var rows []Row
+	for _, role := range roles {
+		if len(names) == 0 {
+			for _, p := range signedProfiles() {
+				rows = append(rows, Row{Role: role, Profile: p})
+			}
+		}
+		for _, d := range defects {
+			if d.Role != role {
+				continue
+			}
+			for _, p := range ProfilesOf(d) {
+				rows = append(rows, Row{Role: role, Defect: d, Profile: p})
+			}
 		}
 	}
 	return rows, nil
+}
+
+// signedProfiles are the shipped profiles whose deliveries are signed.
+func signedProfiles() []string {
+	return slices.DeleteFunc(profiles.Names(), func(name string) bool {
+		p, err := profiles.Get(name)
+		return err == nil && !p.Signed()
+	})
 }
 
 // ProfilesOf are the profiles under which a defect shows.
@@ -151,14 +219,39 @@ func ProfilesOf(d reference.Defect) []string {
 	return d.Profiles
 }
 
-// concern leaves the cases that have something to say about the row's receiver. Of
-// a broad defect only those that name it are of interest, and the few that are
-// laborious are spared where they do not name it.
-func (r *Row) concern(cases []scenarios.Case) []scenarios.Case {
+// concern leaves the cases that have something to say about the row's subject: those
+// of its role and, of a broad defect, only those that name it. A defect is spared
+// the cases that do not name it and are laborious, load the subject or measure time
+// and, unless all is to be thorough, are like another one: three hundred subjects
+// would take minutes of them.
+func (r *Row) concern(cases []scenarios.Case, thorough bool) []scenarios.Case {
+	alike := map[string][]string{} // names of the cases that claim the same
+	for _, c := range cases {
+		alike[claim(c)] = append(alike[claim(c)], c.Name())
+	}
+	h := fnv.New32a()
+	h.Write([]byte(r.Defect.Name))
 	return slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool {
-		names := slices.Contains(c.Kills, r.Defect.Name)
-		return !r.correct() && !names && (r.Defect.Broad || laborious(c))
+		if roleOf(c) != r.Role {
+			return true
+		}
+		if r.correct() || slices.Contains(c.Kills, r.Defect.Name) {
+			return false
+		}
+		like := alike[claim(c)]
+		spoken := thorough || r.Role == receiverRole || like[h.Sum32()%uint32(len(like))] == c.Name()
+		return r.Defect.Broad || c.Serial || laborious(c) || !spoken
 	})
+}
+
+// claim is what a case has in common with those that catch the same defects: of
+// these one speaks for all before a defect that they do not name, and another one
+// before the next defect. A case that catches none is like no other.
+func claim(c scenarios.Case) string {
+	if len(c.Kills) == 0 {
+		return c.Name()
+	}
+	return c.Suite + " " + strings.Join(c.Kills, " ")
 }
 
 // laborious tells whether a case sends very many deliveries, or very large ones.
@@ -166,22 +259,21 @@ func laborious(c scenarios.Case) bool {
 	return slices.ContainsFunc(c.Send, func(s scenarios.Step) bool { return s.Times >= 1000 || s.Size > 4<<20 })
 }
 
-// judge runs the cases against the row's receiver.
-func (r *Row) judge(ctx context.Context, cases []scenarios.Case) (err error) {
-	if cases = r.concern(cases); len(cases) == 0 {
+// judge runs the cases against the row's subject.
+func (r *Row) judge(ctx context.Context, cases []scenarios.Case, p pace) (err error) {
+	if cases = r.concern(cases, p.thorough); len(cases) == 0 {
 		return nil // the report says that nothing names the defect
 	}
-	p, err := profiles.Get(r.Profile)
+	subject, end, err := exemplar(r.Role, r.Profile, r.Defect.Name, 1)
 	if err != nil {
 		return err
 	}
-	specimen, err := NewSpecimen(p, r.Defect.Name, 1, Quick)
-	if err != nil {
-		return err
+	defer func() { err = cmp.Or(err, end()) }()
+	c := Config{Subject: subject, Cases: cases, Seed: 1, Parallel: matrixParallel[r.Role], verdictsOnly: true}
+	if r.Role == senderRole {
+		c.gate = p.gate
 	}
-	defer func() { err = cmp.Or(err, specimen.Close()) }()
-	cases = r.worthwhile(cases)
-	session, err := Start(ctx, Config{Subject: specimen.Subject, Cases: cases, Seed: 1, Parallel: 16, verdictsOnly: true})
+	session, err := Start(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -193,12 +285,24 @@ func (r *Row) judge(ctx context.Context, cases []scenarios.Case) (err error) {
 	return nil
 }
 
-// worthwhile leaves out, for a defect, the cases that load the receiver or measure
-// time and do not name it: two hundred receivers would take minutes of them.
-func (r *Row) worthwhile(cases []scenarios.Case) []scenarios.Case {
-	return slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool {
-		return !r.correct() && c.Serial && !slices.Contains(c.Kills, r.Defect.Name)
-	})
+// exemplar starts the reference of a role under a profile, with one defect or none.
+func exemplar(role, profile, defect string, seed uint64) (subject Subject, end func() error, err error) {
+	p, err := profiles.Get(profile)
+	if err != nil {
+		return Subject{}, nil, err
+	}
+	if role == senderRole {
+		s, err := NewSenderSpecimen(p, defect, seed, QuickSender)
+		if err != nil {
+			return Subject{}, nil, err
+		}
+		return Sender(s.Subject), s.Close, nil
+	}
+	s, err := NewSpecimen(p, defect, seed, Quick)
+	if err != nil {
+		return Subject{}, nil, err
+	}
+	return Receiver(s.Subject), s.Close, nil
 }
 
 // read sorts the results by what the cases claim.
@@ -222,120 +326,4 @@ func (r *Row) read(run reports.Run, cases []scenarios.Case) {
 // their honest twin: they noticed nothing, and claimed nothing.
 func collateral(result reports.Result) bool {
 	return result.Verdict == reports.Inconclusive && strings.HasPrefix(result.Reason, "the honest delivery before it was not accepted")
-}
-
-// Sound tells whether every receiver was judged as it should be.
-func (m Matrix) Sound() bool {
-	return !slices.ContainsFunc(m.Rows, func(r Row) bool { return !r.sound() })
-}
-
-// Summary counts: mutants killed n/N, misattributed k.
-func (m Matrix) Summary() string {
-	killed := map[string]bool{}
-	misattributed, refused, correct := 0, 0, 0
-	for _, r := range m.Rows {
-		misattributed += r.misattributed()
-		if r.correct() {
-			correct++
-			if !r.sound() {
-				refused++
-			}
-			continue
-		}
-		before, seen := killed[r.Defect.Name]
-		killed[r.Defect.Name] = r.Killed() && (before || !seen)
-	}
-	n := 0
-	for dead := range maps.Values(killed) {
-		if dead {
-			n++
-		}
-	}
-	summary := fmt.Sprintf("mutants killed %d/%d, misattributed %d", n, len(killed), misattributed)
-	if correct > 0 {
-		summary += fmt.Sprintf("; correct receivers passed %d/%d", correct-refused, correct)
-	}
-	return summary
-}
-
-// Report lists every receiver with the cases that caught it and, where it was not
-// judged as it should be, what is missing or too much, and why.
-func (m Matrix) Report() string {
-	var b strings.Builder
-	for _, r := range m.Rows {
-		name := cmp.Or(r.Defect.Name, "(correct)")
-		mark := "✓"
-		if !r.sound() {
-			mark = "✗"
-		}
-		fmt.Fprintf(&b, "%s %s, %s: %s\n", mark, name, r.Profile, r.outcome())
-		for _, missed := range r.Missed {
-			fmt.Fprintf(&b, "    missed by %s: %s %s\n", missed.ID, missed.Verdict, missed.Reason)
-		}
-		if r.misattributed() > 0 {
-			for _, extra := range r.Extra {
-				fmt.Fprintf(&b, "    not named by %s: %s: %s\n", extra.ID, extra.Verdict, extra.Reason)
-			}
-		}
-	}
-	fmt.Fprintf(&b, "%s\n", m.Summary())
-	return b.String()
-}
-
-func (r Row) outcome() string {
-	switch {
-	case r.correct() && r.sound():
-		return "passes every case" + r.attempt()
-	case len(r.Caught) == 0 && !r.correct():
-		return fmt.Sprintf("caught by no case that names it (exit code %d)%s", r.Exit, r.attempt())
-	case r.correct():
-		return fmt.Sprintf("does not pass every case (exit code %d)%s", r.Exit, r.attempt())
-	}
-	short := make([]string, len(r.Caught))
-	for i, id := range r.Caught {
-		short[i] = strings.TrimPrefix(id, "receiver/")
-	}
-	return "caught by " + strings.Join(short, ", ") + r.attempt()
-}
-
-func (r Row) attempt() string {
-	if r.Again {
-		return " (on the second attempt)"
-	}
-	return ""
-}
-
-// MatrixMarkdown is the table of defects and of the cases that claim to catch
-// them, as the catalogue has it.
-func MatrixMarkdown() (string, error) {
-	cases, err := Select(nil)
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "# The kill matrix\n\n"+
-		"What the catalogue claims, and `go test ./suites` proves: the correct receiver passes or skips all %d cases\n"+
-		"under every profile, and each of %d defects is caught by the cases in its row and, unless it is broad, by no\n"+
-		"other. Made by `hookanvil matrix --markdown`.\n\n| defect | a receiver that | under | caught by |\n| --- | --- | --- | --- |\n",
-		len(cases), len(reference.Defects))
-	for _, d := range reference.Defects {
-		var killers []string
-		for _, c := range cases {
-			if slices.Contains(c.Kills, d.Name) {
-				killers = append(killers, strings.TrimPrefix(c.Name(), "receiver/"))
-			}
-		}
-		name := d.Name
-		if d.Broad {
-			name += " (broad)"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, strings.ReplaceAll(d.Sentence, "|", `\|`), strings.Join(ProfilesOf(d), ", "), strings.Join(killers, ", "))
-	}
-	b.WriteString("\nCases that no defect can prove:\n\n")
-	for _, c := range cases {
-		if c.Unproven != "" {
-			fmt.Fprintf(&b, "- %s: %s\n", strings.TrimPrefix(c.Name(), "receiver/"), c.Unproven)
-		}
-	}
-	return b.String(), nil
 }

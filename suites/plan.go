@@ -18,35 +18,112 @@ import (
 )
 
 // Plan makes a session's configuration of the settings and the names of what is
-// to run (see Select). Everything that can be wrong with either is found here,
-// before anything is sent.
+// to run (see Select); without names it is the whole catalogue of the role that the
+// settings speak of. Everything that can be wrong with either is found here, before
+// anything is sent.
 func (s Settings) Plan(ctx context.Context, names []string) (Config, error) {
+	cases, role, err := s.cases(names)
+	if err != nil {
+		return Config{}, err
+	}
+	if err := s.checkRole(role); err != nil {
+		return Config{}, err
+	}
+	c, err := s.subjectOf(ctx, role)
+	if err != nil {
+		return Config{}, err
+	}
+	if c.Cases, err = Filter(cases, s.Filter, s.Level, c.Subject.Profile.Name); err != nil {
+		return Config{}, err
+	}
+	for _, check := range []func() error{s.CheckReports, s.checkJournal, s.checkObserve} {
+		if err := check(); err != nil {
+			return Config{}, err
+		}
+	}
+	if c.Known, err = readKnown(s.KnownFailures, c.Cases); err != nil {
+		return Config{}, err
+	}
+	c.Seed = s.SeedOrRandom()
+	c.Parallel, c.FailFast, c.Timeout, c.Journal = s.Parallel, s.FailFast, s.Timeout, s.Journal
+	c.Reproduce, c.Tool = s.reproduceAs(role), Tool()
+	return c, nil
+}
+
+// subjectOf is a configuration of which the subject is made.
+func (s Settings) subjectOf(ctx context.Context, role string) (Config, error) {
+	if role == senderRole {
+		subject, redactor, err := s.Sender()
+		if err != nil {
+			return Config{}, err
+		}
+		return Config{Subject: Sender(subject), Redactor: redactor, Resolver: s.Resolver, Observe: s.Observe, Notes: exposure(subject.Listen)}, nil
+	}
+	subject, redactor, err := s.Receiver(ctx)
+	return Config{Subject: Receiver(subject), Redactor: redactor}, err
+}
+
+// cases are those that the names select, all of one role.
+func (s Settings) cases(names []string) ([]scenarios.Case, string, error) {
+	if len(names) == 0 {
+		role, err := s.role()
+		if err != nil {
+			return nil, "", err
+		}
+		names = []string{role}
+	}
 	cases, err := Select(names)
 	if err != nil {
-		return Config{}, err
+		return nil, "", err
 	}
-	subject, redactor, err := s.Subject(ctx)
-	if err != nil {
-		return Config{}, err
+	role := roleOf(cases[0])
+	if i := slices.IndexFunc(cases, func(c scenarios.Case) bool { return roleOf(c) != role }); i >= 0 {
+		return nil, "", fmt.Errorf("select the cases to run: %s judges a %s and %s a %s, and a run judges one subject; run them one after the other",
+			cases[0].Name(), role, cases[i].Name(), roleOf(cases[i]))
 	}
-	if cases, err = Filter(cases, s.Filter, s.Level, subject.Profile.Name); err != nil {
-		return Config{}, err
+	return cases, role, nil
+}
+
+func roleOf(c scenarios.Case) string {
+	role, _, _ := strings.Cut(c.Suite, "/")
+	return role
+}
+
+// role is the one that the settings speak of: the flags or, where they leave it
+// open, all settings.
+func (s Settings) role() (string, error) {
+	for _, is := range []func(*Field) bool{func(f *Field) bool { return s.flags[f.Name] }, func(*Field) bool { return true }} {
+		spoken := map[string]bool{}
+		for _, f := range s.Fields() {
+			if is(f) && slices.Contains(telling, f.Name) && !f.value.IsZero() {
+				spoken[f.Role] = true
+			}
+		}
+		if len(spoken) == 1 {
+			for role := range spoken {
+				return role, nil
+			}
+		}
 	}
-	if err := s.CheckReports(); err != nil {
-		return Config{}, err
+	if s.Target != "" {
+		return "", errors.New("choose what to judge: the settings speak of a receiver and of a sender; say which: hookanvil run receiver, or hookanvil run sender")
 	}
-	if err := s.checkJournal(); err != nil {
-		return Config{}, err
+	return "", errors.New("choose what to judge: name a receiver's URL with --target, or say with --trigger how to have a sender deliver; " +
+		"hookanvil run sender alone waits for deliveries that you fire yourself; hookanvil demo shows both")
+}
+
+// telling are the settings that tell the role.
+var telling = []string{"target", "trigger", "register", "listen"}
+
+// checkRole finds flags that make no sense for the role. What stands in the
+// environment or in hookanvil.yaml may serve runs of both.
+func (s Settings) checkRole(role string) error {
+	for _, f := range s.Fields() {
+		if s.flags[f.Name] && f.Role != "" && f.Role != role {
+			return fmt.Errorf("use --%s: it is for judging a %s, and this run judges a %s; leave it out, or name what to run: hookanvil run %s", f.Name, f.Role, role, f.Role)
+		}
 	}
-	known, err := readKnown(s.KnownFailures, cases)
-	if err != nil {
-		return Config{}, err
-	}
-	s.Seed = int(s.SeedOrRandom())
-	return Config{
-		Subject: subject, Cases: cases, Seed: uint64(s.Seed), Parallel: s.Parallel, FailFast: s.FailFast, Timeout: s.Timeout,
-		Known: known, Journal: s.Journal, Redactor: redactor, Reproduce: s.reproduce, Tool: Tool(),
-	}, nil
+	return nil
 }
 
 // SeedOrRandom is the seed or, where none is given, an invented one that is short
@@ -77,19 +154,27 @@ func isDirectory(dir, flag, value string) error {
 	return nil
 }
 
-// reproduce is the command that runs a case again: the settings that decide how a
-// case is judged, and not those that select and report.
-func (s Settings) reproduce(c scenarios.Case) string {
+// reproduceAs makes the command that runs a case again: the settings that decide
+// how a case of the role is judged, and not those that select and report.
+func (s Settings) reproduceAs(role string) func(scenarios.Case) string {
+	return func(c scenarios.Case) string { return s.reproduce(c, role) }
+}
+
+func (s Settings) reproduce(c scenarios.Case, role string) string {
 	name := c.Name()
 	if c.File != "" && !isBuiltIn(c) {
 		name = c.File + ":" + c.ID
 	}
 	words := []string{"hookanvil", "run", ShellQuote(name)}
 	for _, f := range s.Fields() {
-		if slices.Contains(ofTheRun, f.Name) {
+		if slices.Contains(ofTheRun, f.Name) || f.Role != "" && f.Role != role {
 			continue
 		}
 		for _, value := range f.values() {
+			if f.IsBoolFlag() {
+				words = append(words, "--"+f.Name)
+				continue
+			}
 			words = append(words, "--"+f.Name, ShellQuote(value))
 		}
 	}
@@ -98,7 +183,7 @@ func (s Settings) reproduce(c scenarios.Case) string {
 
 // ofTheRun are the settings that say nothing about a single case, and the seed: a
 // receiver that remembers ids would take the very same deliveries for replays.
-var ofTheRun = []string{"seed", "filter", "level", "parallel", "fail-fast", "timeout", "known-failures", "journal", "report"}
+var ofTheRun = []string{"seed", "filter", "level", "parallel", "fail-fast", "timeout", "known-failures", "journal", "report", "observe"}
 
 func isBuiltIn(c scenarios.Case) bool {
 	builtIn, err := Catalogue()

@@ -40,13 +40,17 @@ func write(t *testing.T, name, text string) string {
 func TestSelect(t *testing.T) {
 	mine := write(t, "mine.yaml", own)
 	all := len(choose(t))
-	if all < 110 {
-		t.Errorf("the catalogue has %d cases, want at least 110", all)
+	senders := len(choose(t, "sender"))
+	if all < 110 || senders < 80 {
+		t.Errorf("the catalogue has %d cases for receivers and %d for senders, want at least 110 and 80", all, senders)
 	}
 	for _, test := range []struct {
 		names []string
 		count func(int) bool
 	}{
+		{nil, func(n int) bool { return n == all+senders }},
+		{[]string{"sender"}, func(n int) bool { return n == senders }},
+		{[]string{"sender/retry"}, func(n int) bool { return n > 20 && n < senders }},
 		{[]string{"receiver"}, func(n int) bool { return n == all }},
 		{[]string{"receiver/"}, func(n int) bool { return n == all }},
 		{[]string{"receiver/signature"}, func(n int) bool { return n > 50 && n < all }},
@@ -57,8 +61,9 @@ func TestSelect(t *testing.T) {
 		{[]string{mine + ":two"}, func(n int) bool { return n == 1 }},
 		{[]string{"receiver/fidelity/valid", mine}, func(n int) bool { return n == 3 }},
 	} {
-		if n := len(choose(t, test.names...)); !test.count(n) {
-			t.Errorf("%q selects %d cases", test.names, n)
+		cases, err := suites.Select(test.names)
+		if err != nil || !test.count(len(cases)) {
+			t.Errorf("%q selects %d cases, error %v", test.names, len(cases), err)
 		}
 	}
 }
@@ -71,10 +76,10 @@ func TestSelectMistakes(t *testing.T) {
 		want  string
 	}{
 		{[]string{"receiver/signatur"}, "did you mean receiver/signature?"},
+		{[]string{"sender/retri"}, "did you mean sender/retry?"},
 		{[]string{"receiver/fidelity/vallid"}, "did you mean receiver/fidelity/valid?"},
 		{[]string{"body-bit-fliped"}, "did you mean receiver/signature/body-bit-flipped?"},
 		{[]string{"nonsense-altogether"}, "the suites are receiver/fidelity"},
-		{[]string{"sender"}, "is not in this version"},
 		{[]string{"load/capacity"}, "is not in this version"},
 		{[]string{"missing.yaml"}, "no such file"},
 		{[]string{mine + ":twoo"}, `did you mean "two"?`},
@@ -121,14 +126,15 @@ func TestFilter(t *testing.T) {
 }
 
 func TestLabelsAreFitForExpressions(t *testing.T) {
-	for _, c := range choose(t) {
+	for _, c := range choose(t, "receiver", "sender") {
 		labels := suites.Labels(c, "my (own) profile/1:a&b|c!,")
 		for _, l := range labels {
 			if l == "" || strings.ContainsAny(l, "&|!,()/:") {
 				t.Errorf("%s: label %q", c.Name(), l)
 			}
 		}
-		if !slices.Contains(labels, "receiver") || !slices.Contains(labels, string(c.Level)) {
+		role, _, _ := strings.Cut(c.Suite, "/")
+		if !slices.Contains(labels, role) || !slices.Contains(labels, string(c.Level)) {
 			t.Errorf("%s: labels %q lack role or level", c.Name(), labels)
 		}
 	}
@@ -137,29 +143,31 @@ func TestLabelsAreFitForExpressions(t *testing.T) {
 // Every case claims a defect or says why it cannot; every defect is claimed.
 func TestClaims(t *testing.T) {
 	claimed := map[string]bool{}
-	for _, c := range choose(t) {
+	for _, c := range choose(t, "receiver", "sender") {
 		if len(c.Kills) == 0 && c.Unproven == "" {
 			t.Errorf("%s names no defect and does not say why: add kills or unproven", c.Name())
 		}
 		for _, name := range c.Kills {
 			claimed[name] = true
-			if _, err := reference.Find(name); err != nil {
-				t.Errorf("%s: %v", c.Name(), err)
+			if d, err := reference.Find(name); err != nil || !strings.HasPrefix(c.Name(), d.Role+"/") {
+				t.Errorf("%s names %s, a defect of a %s: %v", c.Name(), name, d.Role, err)
 			}
 		}
 	}
+	count := map[string]int{}
 	for _, d := range reference.Defects {
+		count[d.Role]++
 		if !claimed[d.Name] {
 			t.Errorf("no case names the defect %s", d.Name)
 		}
 	}
-	if len(reference.Defects) < 45 {
-		t.Errorf("%d defects, want at least 45", len(reference.Defects))
+	if count["receiver"] < 45 || count["sender"] < 40 {
+		t.Errorf("defects by role: %v, want at least 45 and 40", count)
 	}
 }
 
 func TestExplain(t *testing.T) {
-	for _, c := range append(choose(t), choose(t, write(t, "mine.yaml", own))...) {
+	for _, c := range choose(t, "receiver", "sender", write(t, "mine.yaml", own)) {
 		text := suites.Explain(c)
 		for _, want := range []string{c.Name(), c.Title, string(c.Level), c.Source, c.Why, c.Unproven, "hookanvil run"} {
 			if !strings.Contains(text, want) {

@@ -12,16 +12,15 @@ import (
 
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/scenarios"
-	"github.com/hookanvil/hookanvil/suites/receiver"
 )
 
 // Config says what a session judges and how.
 type Config struct {
-	Subject receiver.Subject
+	Subject Subject
 	Cases   []scenarios.Case // in the order in which they are reported
 	Seed    uint64
-	// Parallel bounds the cases that run at the same time; DefaultParallel where it
-	// is 0.
+	// Parallel bounds the cases that run at the same time; DefaultParallel, or
+	// DefaultParallelSender, where it is 0.
 	Parallel int
 	// FailFast begins no more cases after the first failure that is not known.
 	FailFast bool
@@ -33,18 +32,30 @@ type Config struct {
 	Redactor *reports.Redactor
 	// Reproduce returns the command that runs a case again; it may be nil.
 	Reproduce func(scenarios.Case) string
-	// Watch is told of every beginning and end of a case, one call at a time; it
-	// may be nil.
+	// Watch is told of every beginning and end of a case, and every second between,
+	// one call at a time; it may be nil.
 	Watch func(Progress)
-	Tool  string // name and version, for the reports
+	// Prompt tells a person what to do, where no trigger has a sender deliver; it may
+	// be nil.
+	Prompt func(text string)
+	// Resolver is the address on which the names of sender/ssrf are served; none where
+	// it is empty.
+	Resolver string
+	// Observe is the file to which a sender's observed profile is written when the
+	// run has ended; none where it is empty.
+	Observe string
+	Notes   []string // that the run begins with
+	Tool    string   // name and version, for the reports
 
-	verdictsOnly bool // evidence is of no interest
+	verdictsOnly bool  // evidence is of no interest
+	gate         *gate // through which the cases of several sessions pass; may be nil
 }
 
 // Progress is how far a session has got.
 type Progress struct {
 	Done, Total, Failed int
-	Running             []string // names of the cases that run, in the order in which they began
+	Running             []string  // names of the cases that run, in the order in which they began
+	Until               time.Time // when the last of those ends at the latest; zero where that is unknown
 }
 
 // stopped is why a session itself begins no more cases. Any other cause is an
@@ -65,7 +76,7 @@ const (
 // else: every case has a result in the end.
 type Session struct {
 	config  Config
-	judge   *receiver.Judge
+	judge   Judge
 	journal *reports.Journal
 	started time.Time
 	slots   map[string]*slot
@@ -89,20 +100,24 @@ type slot struct {
 }
 
 // Start begins a session. Cancelling ctx interrupts it: no new cases begin, running
-// ones give up. The error, if any, is of the journal, and nothing has been sent.
+// ones give up. The error, if any, is of the journal or of the address to listen
+// on, and nothing has been sent.
 func Start(ctx context.Context, c Config) (*Session, error) {
 	s := &Session{config: c, started: time.Now(), slots: map[string]*slot{}, ended: make(chan struct{})}
 	for _, kase := range c.Cases {
 		s.slots[kase.Name()] = &slot{done: make(chan struct{})}
 	}
 	s.progress.Total = len(c.Cases)
+	s.note(c.Notes...)
+	var err error
+	if s.judge, err = c.Subject.judge(c, s.observe); err != nil {
+		return nil, err
+	}
 	if c.Journal != "" {
-		var err error
 		if s.journal, err = reports.CreateJournal(c.Journal, s.header(), s.planned()); err != nil {
-			return nil, err
+			return nil, errors.Join(err, s.dismiss())
 		}
 	}
-	s.judge = receiver.NewJudge(c.Subject, c.Seed, s.observe)
 	s.begin(ctx)
 	return s, nil
 }
@@ -117,7 +132,9 @@ func (s *Session) begin(ctx context.Context) {
 	s.ctx, s.stop = ctx, release
 	go func() {
 		defer close(s.ended)
+		unwatch := s.everySecond()
 		s.run()
+		unwatch()
 		disarm()
 		release(nil)
 	}()
@@ -153,10 +170,8 @@ func (s *Session) Wait() (reports.Run, error) {
 
 // header is the run as it is known before it begins.
 func (s *Session) header() reports.Run {
-	subject := reports.Subject{Role: "receiver", Target: s.config.Redactor.Clean(s.config.Subject.URL.String())}
-	if s.config.Subject.Probe != nil {
-		subject.Probe = s.config.Subject.Probe.String()
-	}
+	subject := s.config.Subject.About
+	subject.Target = s.config.Redactor.Clean(subject.Target)
 	return reports.Run{
 		Schema: reports.Schema, Tool: s.config.Tool, Subject: subject,
 		Profile: s.config.Subject.Profile.Name, Seed: s.config.Seed, Started: s.started,
@@ -183,6 +198,8 @@ func (s *Session) run() {
 	if s.cut && s.whyStopped() == interrupted {
 		s.state = reports.Interrupted
 	}
+	s.writeObserved()
+	s.fail(s.dismiss())
 	if s.journal != nil {
 		s.fail(s.journal.Close(s.state, time.Now(), s.notes))
 	}
@@ -192,15 +209,16 @@ func (s *Session) run() {
 func (s *Session) together() (alone []scenarios.Case) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	places := make(chan struct{}, cmp.Or(s.config.Parallel, DefaultParallel))
+	places := make(chan struct{}, cmp.Or(s.config.Parallel, s.config.Subject.parallel))
 	for _, c := range s.config.Cases {
 		if s.judge.Exclusive(c) {
 			alone = append(alone, c)
 			continue
 		}
 		places <- struct{}{}
+		s.config.gate.enter()
 		running.Go(func() {
-			defer func() { <-places }()
+			defer func() { <-places; s.config.gate.leave() }()
 			s.runCase(c)
 		})
 	}
@@ -275,7 +293,7 @@ func (s *Session) known(id string) bool {
 
 // observe journals an exchange before it influences a verdict.
 func (s *Session) observe(caseName string, x reports.Exchange) error {
-	if s.journal == nil || s.slots[caseName] == nil {
+	if s.slots[caseName] == nil || s.journal == nil {
 		return nil
 	}
 	return s.recorded(s.journal.Observe(caseName, s.config.Redactor.CleanExchange(x)))
@@ -305,8 +323,71 @@ func (s *Session) update(change func(*Progress)) {
 	defer s.mu.Unlock()
 	change(&s.progress)
 	if s.config.Watch != nil {
+		s.progress.Until = s.until(s.progress.Running)
 		s.config.Watch(s.progress)
 	}
+}
+
+// until is when the last of the cases ends at the latest; zero where the judge
+// knows of none.
+func (s *Session) until(running []string) (latest time.Time) {
+	j, ok := s.judge.(foresighted)
+	if !ok {
+		return latest
+	}
+	for _, name := range running {
+		if until := j.Until(name); until.After(latest) {
+			latest = until
+		}
+	}
+	return latest
+}
+
+// everySecond tells Watch how far the session is, so that who waits sees the time
+// go by, until the returned function is called.
+func (s *Session) everySecond() (stop func()) {
+	if s.config.Watch == nil {
+		return func() {}
+	}
+	ticker, stopped := time.NewTicker(time.Second), make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for {
+			select {
+			case <-ticker.C:
+				s.update(func(*Progress) {})
+			case <-stopped:
+				return
+			}
+		}
+	})
+	return func() {
+		ticker.Stop()
+		close(stopped)
+		watching.Wait()
+	}
+}
+
+// dismiss lets the judge go: it listens no more.
+func (s *Session) dismiss() error {
+	if j, ok := s.judge.(closer); ok {
+		return j.Close()
+	}
+	return nil
+}
+
+// writeObserved writes what the subject was seen to do.
+func (s *Session) writeObserved() {
+	j, ok := s.judge.(observant)
+	if s.config.Observe == "" || !ok {
+		return
+	}
+	observed := j.Observed()
+	if observed == nil {
+		s.note("no profile was observed: nothing was delivered")
+		return
+	}
+	s.fail(writeProfile(s.config.Observe, observed))
 }
 
 func (s *Session) note(notes ...string) {

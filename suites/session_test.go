@@ -38,8 +38,12 @@ func specimen(t *testing.T, profile, defect string) *suites.Specimen {
 	return s
 }
 
+// choose selects cases; those of receivers without names.
 func choose(t *testing.T, names ...string) []scenarios.Case {
 	t.Helper()
+	if len(names) == 0 {
+		names = []string{"receiver"}
+	}
 	cases, err := suites.Select(names)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +86,7 @@ func TestBrokenTargets(t *testing.T) {
 				}
 			}
 			cases := choose(t)
-			run, err := complete(t, t.Context(), suites.Config{Subject: s.Subject, Cases: cases, Seed: 1, Parallel: 16})
+			run, err := complete(t, t.Context(), suites.Config{Subject: suites.Receiver(s.Subject), Cases: cases, Seed: 1, Parallel: 16})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +134,7 @@ func TestInterrupted(t *testing.T) {
 	cases := choose(t)
 	begin := time.Now()
 	run, err := complete(t, ctx, suites.Config{
-		Subject: s.Subject, Cases: cases, Parallel: 4,
+		Subject: suites.Receiver(s.Subject), Cases: cases, Parallel: 4,
 		Watch: func(p suites.Progress) {
 			if p.Done == 10 {
 				interrupt()
@@ -160,7 +164,7 @@ func TestInterrupted(t *testing.T) {
 func TestFailFast(t *testing.T) {
 	s := specimen(t, "standard-webhooks", "compares-prefix-only")
 	cases := choose(t, "receiver/signature")
-	c := suites.Config{Subject: s.Subject, Cases: cases, Parallel: 1, FailFast: true, Seed: 1}
+	c := suites.Config{Subject: suites.Receiver(s.Subject), Cases: cases, Parallel: 1, FailFast: true, Seed: 1}
 	run, err := complete(t, t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +194,7 @@ func TestFailFast(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	s := specimen(t, "standard-webhooks", "")
-	run, err := complete(t, t.Context(), suites.Config{Subject: s.Subject, Cases: choose(t, "receiver/http/silent-connection", "receiver/http/slow-body"), Timeout: time.Millisecond})
+	run, err := complete(t, t.Context(), suites.Config{Subject: suites.Receiver(s.Subject), Cases: choose(t, "receiver/http/silent-connection", "receiver/http/slow-body"), Timeout: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +223,7 @@ func (p *faultyProbe) Count(context.Context, string) (int, error) {
 func TestPanicCostsOneCase(t *testing.T) {
 	s := specimen(t, "standard-webhooks", "")
 	s.Subject.Probe = &faultyProbe{}
-	run, err := complete(t, t.Context(), suites.Config{Subject: s.Subject, Cases: choose(t, "receiver/replay")})
+	run, err := complete(t, t.Context(), suites.Config{Subject: suites.Receiver(s.Subject), Cases: choose(t, "receiver/replay")})
 	if err == nil || !strings.Contains(err.Error(), "panic: a bug") {
 		t.Errorf("error %v", err)
 	}
@@ -243,7 +247,7 @@ func TestScheduling(t *testing.T) {
 	}
 	most, alone := 0, 0
 	_, err := complete(t, t.Context(), suites.Config{
-		Subject: s.Subject, Cases: cases, Parallel: 3,
+		Subject: suites.Receiver(s.Subject), Cases: cases, Parallel: 3,
 		Watch: func(p suites.Progress) {
 			most = max(most, len(p.Running))
 			if slices.ContainsFunc(p.Running, func(name string) bool { return serial[name] }) {
@@ -269,7 +273,7 @@ func TestScheduling(t *testing.T) {
 func TestJournal(t *testing.T) {
 	s := specimen(t, "standard-webhooks", "compares-prefix-only")
 	path := filepath.Join(t.TempDir(), "run.journal")
-	c := suites.Config{Subject: s.Subject, Cases: choose(t, "receiver/signature"), Journal: path, Tool: suites.Tool()}
+	c := suites.Config{Subject: suites.Receiver(s.Subject), Cases: choose(t, "receiver/signature"), Journal: path, Tool: suites.Tool()}
 	run, err := complete(t, t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -315,7 +319,7 @@ func TestJournalCannotBeWritten(t *testing.T) {
 	if err := os.Symlink("/dev/full", link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := suites.Start(t.Context(), suites.Config{Subject: s.Subject, Cases: choose(t), Journal: link}); err == nil {
+	if _, err := suites.Start(t.Context(), suites.Config{Subject: suites.Receiver(s.Subject), Cases: choose(t), Journal: link}); err == nil {
 		t.Fatal("a session began with a journal that cannot be written")
 	}
 }

@@ -16,25 +16,47 @@ import (
 // Settings are what a run is told. Flags, environment and hookanvil.yaml use the
 // same names: --target, HOOKANVIL_TARGET and target: are one setting.
 type Settings struct {
-	Target        string        `yaml:"target" doc:"URL of the receiver under test"`
-	Profile       string        `yaml:"profile" doc:"how deliveries are signed: the name of a profile, or a YAML file"`
-	Secret        []string      `yaml:"secret" doc:"where the secret is: env:NAME or file:PATH, after SCHEME= where a profile has several; more than one is a rotation"`
-	SecondSecret  []string      `yaml:"second-secret" doc:"where an equally valid second secret is"`
-	RetiredSecret []string      `yaml:"retired-secret" doc:"where a secret is that must not be accepted any more"`
-	OtherSecret   []string      `yaml:"other-secret" doc:"where the secret of another endpoint is"`
-	OtherPath     string        `yaml:"other-path" doc:"path of another endpoint of the same receiver"`
-	ProbeURL      string        `yaml:"probe-url" doc:"URL of a counter of effects; {token} stands for the delivery, the fragment is a JSON pointer"`
-	ProbeExec     string        `yaml:"probe-exec" doc:"command that prints a count of effects; {token} stands for the delivery"`
-	ProbeFile     string        `yaml:"probe-file" doc:"file to which the receiver appends one line for each effect"`
-	Header        []string      `yaml:"header" doc:"header of every request, 'Name: value'; a value of env:NAME or file:PATH is read from there"`
-	Accept        []string      `yaml:"accept" doc:"answers that accept a delivery: 200-299, or 200:TEXT with a text that the body must contain"`
-	Reject        []string      `yaml:"reject" doc:"answers that refuse a delivery, in the same form"`
-	AckDeadline   time.Duration `yaml:"ack-deadline" doc:"time within which a delivery must be answered; the profile's unless given"`
-	SlowLimit     time.Duration `yaml:"slow-limit" doc:"time within which a request that does not get on must be ended (default 10s)"`
+	Target  string   `yaml:"target" role:"receiver" doc:"URL of the receiver under test"`
+	Profile string   `yaml:"profile" doc:"how deliveries are signed: the name of a profile, or a YAML file"`
+	Secret  []string `yaml:"secret" place:"secret" doc:"where the secret is: env:NAME or file:PATH, after SCHEME= where a profile has several; more than one is a rotation"`
+
+	SecondSecret  []string      `yaml:"second-secret" role:"receiver" place:"secret" doc:"where an equally valid second secret is"`
+	RetiredSecret []string      `yaml:"retired-secret" role:"receiver" place:"secret" doc:"where a secret is that must not be accepted any more"`
+	OtherSecret   []string      `yaml:"other-secret" role:"receiver" place:"secret" doc:"where the secret of another endpoint is"`
+	OtherPath     string        `yaml:"other-path" role:"receiver" doc:"path of another endpoint of the same receiver"`
+	ProbeURL      string        `yaml:"probe-url" role:"receiver" doc:"URL of a counter of effects; {token} stands for the delivery, the fragment is a JSON pointer"`
+	ProbeExec     string        `yaml:"probe-exec" role:"receiver" doc:"command that prints a count of effects; {token} stands for the delivery"`
+	ProbeFile     string        `yaml:"probe-file" role:"receiver" doc:"file to which the receiver appends one line for each effect"`
+	Header        []string      `yaml:"header" role:"receiver" doc:"header of every request, 'Name: value'; a value of env:NAME or file:PATH is read from there"`
+	Accept        []string      `yaml:"accept" role:"receiver" doc:"answers that accept a delivery: 200-299, or 200:TEXT with a text that the body must contain"`
+	Reject        []string      `yaml:"reject" role:"receiver" doc:"answers that refuse a delivery, in the same form"`
+	AckDeadline   time.Duration `yaml:"ack-deadline" role:"receiver" doc:"time within which a delivery must be answered; the profile's unless given"`
+	SlowLimit     time.Duration `yaml:"slow-limit" role:"receiver" doc:"time within which a request that does not get on must be ended (default 10s)"`
+
+	Trigger       string        `yaml:"trigger" role:"sender" doc:"what has the sender deliver an event: 'METHOD URL [BODY]' or 'exec COMMAND'; {url}, {token}, {event}, {data} are filled in; without it you fire the events, when you are told to"`
+	Register      string        `yaml:"register" role:"sender" doc:"what registers an endpoint, in the same form; {url}, {secret}, {events}, {headers} are filled in"`
+	Remove        string        `yaml:"remove" role:"sender" doc:"what removes it; {register:/id} is what the answer to --register says there"`
+	Rotate        string        `yaml:"rotate" role:"sender" doc:"what gives it another secret"`
+	Restart       string        `yaml:"restart" role:"sender" doc:"what restarts the sender"`
+	HookHeader    []string      `yaml:"hook-header" role:"sender" doc:"header of the requests above, 'Name: value'; a value of env:NAME or file:PATH is read from there"`
+	IssuedSecret  string        `yaml:"issued-secret" role:"sender" doc:"JSON pointer into the answer to --register, where the sender says the secret that it invented"`
+	NextSecret    []string      `yaml:"next-secret" role:"sender" place:"secret" doc:"where the secret is that --rotate gives"`
+	Listen        string        `yaml:"listen" role:"sender" doc:"address to listen on for deliveries (default 127.0.0.1:0); one that is not loopback must be given as a flag"`
+	PublicURL     string        `yaml:"public-url" role:"sender" doc:"URL of the tunnel or proxy in front of it"`
+	EndpointPath  string        `yaml:"endpoint-path" role:"sender" doc:"path of the only endpoint of a sender that can be told of no other (default /hook)"`
+	Untrusted     bool          `yaml:"untrusted" role:"sender" doc:"strangers may register endpoints, so that the sender must mind where they lead"`
+	Resolver      string        `yaml:"resolver" role:"sender" doc:"address on which to serve the names of sender/ssrf, to which the sender's look-ups have been pointed"`
+	RetrySchedule []string      `yaml:"retry-schedule" role:"sender" doc:"gaps between the attempts: 5s,5m,30m; the profile's unless given"`
+	RetryAttempts int           `yaml:"retry-attempts" role:"sender" range:"1..1000" doc:"number of attempts, the first included"`
+	Deadline      time.Duration `yaml:"deadline" role:"sender" doc:"time that the sender gives an attempt; the profile's unless given"`
+	TimeScale     string        `yaml:"time-scale" role:"sender" doc:"how much faster than declared the sender under test retries: 0.001 or 1/1000"`
+	Budget        time.Duration `yaml:"budget" role:"sender" doc:"time for which one case is watched (default 2m)"`
+	Arrival       time.Duration `yaml:"arrival" role:"sender" doc:"time from an event to its first attempt (default 30s)"`
+	Observe       string        `yaml:"observe" role:"sender" doc:"file for the profile of what the sender was seen to do; one that was observed before is replaced, any other is kept"`
 
 	Filter   string        `yaml:"filter" doc:"label expression: 'signature && !should', see hookanvil list"`
 	Level    string        `yaml:"level" enum:"must,should,may" doc:"leave out what is required less strongly: must, should or may"`
-	Parallel int           `yaml:"parallel" range:"1..256" doc:"number of cases at the same time (default 8)"`
+	Parallel int           `yaml:"parallel" range:"1..256" doc:"number of cases at the same time (default 8 for a receiver, 64 for a sender)"`
 	Seed     int           `yaml:"seed" doc:"the same seed plans the same deliveries; random unless given"`
 	FailFast bool          `yaml:"fail-fast" doc:"begin no more cases after the first failure"`
 	Timeout  time.Duration `yaml:"timeout" doc:"time for the whole run; what has not run by then is inconclusive"`
@@ -42,19 +64,29 @@ type Settings struct {
 	KnownFailures string   `yaml:"known-failures" doc:"YAML file of failures that are accepted for a time: id, reason, until"`
 	Journal       string   `yaml:"journal" doc:"file that records the run as it goes and survives a crash; it must not exist yet"`
 	Report        []string `yaml:"report" doc:"FORMAT=PATH of a report, such as junit=report.xml; - stands for standard output"`
+
+	// flags are the names of the settings that were given one by one, by Field.Set,
+	// and not in the environment or a file.
+	flags map[string]bool
 }
 
-// DefaultParallel is the number of cases that run at the same time.
-const DefaultParallel = 8
+// The number of cases that run at the same time. Those of senders mostly wait.
+const (
+	DefaultParallel       = 8
+	DefaultParallelSender = 64
+)
 
 // Field is one setting, as a flag: it satisfies flag.Value and pflag.Value. A
 // setting that is a list grows by each Set.
 type Field struct {
 	Name, Doc string
+	// Role is receiver or sender where only a run of that role takes the setting.
+	Role string
 
 	value reflect.Value
 	tag   reflect.StructTag
 	set   bool
+	flags map[string]bool // of the settings
 }
 
 // Fields lists the settings. Setting a field sets it in s.
@@ -62,9 +94,12 @@ func (s *Settings) Fields() []*Field {
 	v := reflect.ValueOf(s).Elem()
 	names, index := strictyaml.Fields(v.Type())
 	fields := make([]*Field, len(names))
+	if s.flags == nil {
+		s.flags = map[string]bool{}
+	}
 	for i, name := range names {
 		tag := v.Type().Field(index[name]).Tag
-		fields[i] = &Field{Name: name, Doc: tag.Get("doc"), value: v.Field(index[name]), tag: tag}
+		fields[i] = &Field{Name: name, Doc: tag.Get("doc"), Role: tag.Get("role"), value: v.Field(index[name]), tag: tag, flags: s.flags}
 	}
 	return fields
 }
@@ -109,7 +144,7 @@ func (f *Field) Set(text string) error {
 	if err := f.parse(text); err != nil {
 		return err
 	}
-	f.set = true
+	f.set, f.flags[f.Name] = true, true
 	return nil
 }
 
@@ -162,12 +197,13 @@ func FromEnvironment(fields []*Field) error {
 		if text == "" || f.set {
 			continue
 		}
-		if strings.HasSuffix(f.Name, "secret") {
+		if f.tag.Get("place") == "secret" {
 			text = fromEnvironment + name
 		}
-		if err := f.Set(text); err != nil {
+		if err := f.parse(text); err != nil {
 			return fmt.Errorf("read the environment variable %s: %w", name, err)
 		}
+		f.set = true
 	}
 	return nil
 }
@@ -211,6 +247,9 @@ func (*Settings) ExplainKey(key string) string {
 	}
 	if key == "suites" || key == "cases" || key == "run" {
 		return "what to run is named on the command line: hookanvil run receiver/signature"
+	}
+	if key == "endpoint" || key == "endpoints" {
+		return "the address to listen on is listen, the URL of a tunnel public-url"
 	}
 	return ""
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/hookanvil/hookanvil/scenarios/strictyaml"
 	"github.com/hookanvil/hookanvil/suites"
@@ -48,7 +49,7 @@ func TestSettingsPrecedence(t *testing.T) {
 		Target: "http://flag/", Profile: "slack", Secret: []string{"env:HOOKANVIL_SECRET"}, Parallel: 3, SlowLimit: 4 * time.Second,
 		FailFast: true, Accept: []string{"200-204", "299:ok"}, Report: []string{"json=a", "junit=b"},
 	}
-	if diff := cmp.Diff(want, s); diff != "" {
+	if diff := cmp.Diff(want, s, cmpopts.IgnoreUnexported(suites.Settings{})); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 }
@@ -217,7 +218,7 @@ func TestReproduce(t *testing.T) {
 func TestWriteReports(t *testing.T) {
 	dir := t.TempDir()
 	s := specimen(t, "github", "")
-	run, err := complete(t, t.Context(), suites.Config{Subject: s.Subject, Cases: choose(t, "receiver/fidelity/valid")})
+	run, err := complete(t, t.Context(), suites.Config{Subject: suites.Receiver(s.Subject), Cases: choose(t, "receiver/fidelity/valid")})
 	if err != nil {
 		t.Fatal(err)
 	}

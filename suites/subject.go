@@ -20,21 +20,24 @@ import (
 	"github.com/hookanvil/hookanvil/suites/receiver"
 )
 
-// Subject makes what the settings name: the receiver with its profile, keys and
+// Receiver makes the receiver that the settings name, with its profile, keys and
 // probe, and a redactor that knows every secret which was read on the way. Nothing
 // is sent; the target's name is resolved.
-func (s Settings) Subject(ctx context.Context) (receiver.Subject, *reports.Redactor, error) {
+func (s Settings) Receiver(ctx context.Context) (receiver.Subject, *reports.Redactor, error) {
 	var v vault
-	subject, err := s.subject(ctx, &v)
+	subject, err := s.receiver(ctx, &v)
 	return subject, reports.NewRedactor(v.secrets...), err
 }
 
-func (s Settings) subject(ctx context.Context, v *vault) (subject receiver.Subject, err error) {
+func (s Settings) receiver(ctx context.Context, v *vault) (subject receiver.Subject, err error) {
 	if subject.URL, err = s.targetURL(); err != nil {
 		return subject, err
 	}
 	if subject.Profile, err = FindProfile(s.Profile); err != nil {
 		return subject, err
+	}
+	if !subject.Profile.Signed() {
+		return subject, fmt.Errorf("judge a receiver under profile %s: its deliveries are not signed, so that a receiver cannot tell a forgery; name another with --profile", subject.Profile.Name)
 	}
 	for _, set := range []struct {
 		flag  string
@@ -56,7 +59,7 @@ func (s Settings) subject(ctx context.Context, v *vault) (subject receiver.Subje
 			return subject, err
 		}
 	}
-	if subject.Headers, err = v.headers(s.Header); err != nil {
+	if subject.Headers, err = v.headers("header", s.Header); err != nil {
 		return subject, err
 	}
 	if subject.Probe, err = s.probe(); err != nil {
@@ -80,6 +83,9 @@ func (s Settings) Signer() (*profile.Profile, profile.Keys, error) {
 		return nil, nil, err
 	}
 	keys, err := new(vault).keys(p, "secret", s.Secret)
+	if err == nil && !p.Signed() {
+		err = fmt.Errorf("use profile %s: its deliveries are not signed, and there is nothing to sign or verify", p.Name)
+	}
 	if err == nil && keys == nil {
 		err = noSecret(p)
 	}
@@ -191,6 +197,9 @@ func (v *vault) keys(p *profile.Profile, flag string, specs []string) (profile.K
 	if len(specs) == 0 {
 		return nil, nil
 	}
+	if !p.Signed() {
+		return nil, fmt.Errorf("use --%s: deliveries under profile %s are not signed; leave it out, or name another profile", flag, p.Name)
+	}
 	keys := profile.Keys{}
 	for _, spec := range specs {
 		scheme, place := p.Schemes()[0].Name, spec
@@ -241,23 +250,24 @@ func (v *vault) keep(secret string) string {
 	return secret
 }
 
-func (v *vault) headers(lines []string) (wire.Headers, error) {
+// headers reads the headers that one flag gives, with the secrets that they name.
+func (v *vault) headers(flag string, lines []string) (wire.Headers, error) {
 	var headers wire.Headers
 	for _, line := range lines {
 		name, value, found := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
 		switch {
 		case !found || !token.MatchString(name):
-			return nil, errors.New("read --header: it is no header; write it as 'Name: value'")
+			return nil, fmt.Errorf("read --%s: it is no header; write it as 'Name: value'", flag)
 		case framing.MatchString(name):
-			return nil, fmt.Errorf("read --header: %s belongs to the request's framing, which the scenarios decide", name)
+			return nil, fmt.Errorf("read --%s: %s belongs to the request's framing, which is not for a setting to decide", flag, name)
 		case strings.ContainsAny(value, "\r\n\x00"):
-			return nil, fmt.Errorf("read --header %s: its value has a line break or a NUL", name)
+			return nil, fmt.Errorf("read --%s %s: its value has a line break or a NUL", flag, name)
 		}
 		if strings.HasPrefix(value, fromEnvironment) || strings.HasPrefix(value, fromFile) {
 			var err error
 			if value, err = v.read(value); err != nil {
-				return nil, fmt.Errorf("read --header %s: %w", name, err)
+				return nil, fmt.Errorf("read --%s %s: %w", flag, name, err)
 			}
 		}
 		headers.Add(name, value)

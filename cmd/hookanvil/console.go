@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -87,12 +89,30 @@ func (p progress) show(at suites.Progress) {
 		line += fmt.Sprintf(", %d failed", at.Failed)
 	}
 	if len(at.Running) > 0 {
-		line += "  " + strings.TrimPrefix(at.Running[0], "receiver/")
+		_, name, _ := strings.Cut(at.Running[0], "/")
+		line += "  " + name
 	}
 	if more := len(at.Running) - 1; more > 0 {
 		line += fmt.Sprintf(" and %d more", more)
 	}
+	if left := time.Until(at.Until); left > 0 {
+		line += ", at most " + timeLeft(left)
+	}
 	fmt.Fprint(p.w, eraseLine+line[:min(len(line), max(p.width-1, 0))])
+}
+
+// timeLeft is a time as it is told to who waits: 48s left, 3m20s left.
+func timeLeft(d time.Duration) string {
+	return (d + time.Second - 1).Truncate(time.Second).String() + " left"
+}
+
+// prompt returns a function that tells a person what to do, above the line; w is
+// written to even where it is no terminal.
+func (p progress) prompt(w io.Writer) func(string) {
+	return func(text string) {
+		p.clear()
+		fmt.Fprintf(w, "%s\n", text)
+	}
 }
 
 func (p progress) clear() {
@@ -107,8 +127,11 @@ func completeNames(_ *cobra.Command, _ []string, _ string) ([]string, cobra.Shel
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	names := []string{"receiver"}
+	var names []string
 	for _, c := range cases {
+		if role, _, _ := strings.Cut(c.Suite, "/"); !slices.Contains(names, role) {
+			names = append(names, role)
+		}
 		if names[len(names)-1] != c.Suite && !strings.HasPrefix(names[len(names)-1], c.Suite+"/") {
 			names = append(names, c.Suite)
 		}

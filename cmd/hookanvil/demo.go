@@ -17,16 +17,16 @@ func newDemo() *cobra.Command {
 	var settings suites.Settings
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "See hookanvil at work on receivers of its own",
-		Long: `Judge the embedded reference receiver, which is correct, and then the same receiver
-with one defect. Nothing leaves this machine.`,
+		Short: "See hookanvil at work on receivers and senders of its own",
+		Long: `Judge the embedded reference receiver and the reference sender, which are correct,
+and then each with one defect. Nothing leaves this machine.`,
 		Example: `  hookanvil demo
-  hookanvil demo --profile github --defect accepts-missing-signature`,
+  hookanvil demo --profile github --defect accepts-missing-signature --defect ignores-429`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&settings.Profile, "profile", "standard-webhooks", "how deliveries are signed")
-	cmd.Flags().StringArrayVar(&settings.Report, "report", nil, "FORMAT=PATH of a report on the correct receiver")
-	defect := cmd.Flags().String("defect", "compares-prefix-only", "the fault of the second receiver: see hookanvil matrix")
+	cmd.Flags().StringArrayVar(&settings.Report, "report", nil, "FORMAT=PATH of a report on the first that is correct")
+	defects := cmd.Flags().StringArray("defect", nil, "fault of the second receiver, or of the second sender: see hookanvil matrix; one of each unless given")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := settings.CheckReports(); err != nil {
 			return err
@@ -34,7 +34,7 @@ with one defect. Nothing leaves this machine.`,
 		ctx, cancel := interruptible()
 		defer cancel()
 		line := newProgress(os.Stderr)
-		d, err := suites.Demonstrate(ctx, settings.Profile, *defect, line.show)
+		d, err := suites.Demonstrate(ctx, settings.Profile, *defects, line.show)
 		line.clear()
 		switch {
 		case ctx.Err() != nil:
@@ -42,15 +42,17 @@ with one defect. Nothing leaves this machine.`,
 		case err != nil:
 			return err
 		}
-		if _, err := settings.WriteReports(cmd.OutOrStdout(), d.Correct); err != nil {
-			return harness(err)
+		for _, x := range d.Exhibits[:1] {
+			if _, err := settings.WriteReports(cmd.OutOrStdout(), x.Correct); err != nil {
+				return harness(err)
+			}
 		}
 		text, err := staged(d)
 		if err == nil {
 			err = emit(cmd, text)
 		}
 		if err == nil && !d.AsItShould() {
-			err = errors.New("the demonstration went wrong: the correct receiver did not pass, or the defect was not caught")
+			err = errors.New("the demonstration went wrong: a correct subject did not pass, or a defect was not caught")
 		}
 		return harness(err)
 	}
@@ -61,22 +63,33 @@ with one defect. Nothing leaves this machine.`,
 func staged(d suites.Demonstration) (string, error) {
 	t := terminalOf(os.Stdout)
 	var b strings.Builder
-	fmt.Fprintf(&b, "1. A correct receiver, judged by the whole catalogue.\n")
-	if err := t.Write(&b, brief(d.Correct)); err != nil {
-		return "", err
+	for i, x := range d.Exhibits {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "%d. A correct %s, judged by the whole catalogue.\n", 2*i+1, x.Role)
+		if err := t.Write(&b, brief(x.Correct)); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "\n%d. A %s that %s: the defect %s.\n", 2*i+2, x.Role, x.Defect.Sentence, x.Defect.Name)
+		if err := t.Write(&b, brief(x.Faulty)); err != nil {
+			return "", err
+		}
 	}
-	fmt.Fprintf(&b, "\n2. A receiver that %s: the defect %s.\n", d.Defect.Sentence, d.Defect.Name)
-	if err := t.Write(&b, brief(d.Faulty)); err != nil {
-		return "", err
+	b.WriteString("\nNext:\n")
+	for _, x := range d.Exhibits {
+		fmt.Fprintf(&b, "  hookanvil explain %s\n", firstFailure(x.Faulty))
 	}
-	fmt.Fprintf(&b, "\nNext:\n"+
-		"  hookanvil explain %s\n"+
-		"  hookanvil reference receiver --defect %s\n"+
-		"  hookanvil run --target URL --profile NAME --secret env:NAME\n", firstFailure(d.Faulty), d.Defect.Name)
+	for _, x := range d.Exhibits {
+		fmt.Fprintf(&b, "  hookanvil reference %s --defect %s\n", x.Role, x.Defect.Name)
+	}
+	b.WriteString("  hookanvil run --target URL --profile NAME --secret env:NAME\n" +
+		"  hookanvil run sender --profile NAME --secret env:NAME\n")
 	return b.String(), nil
 }
 
-// brief leaves out the figures, and all evidence but that of the first failure.
+// brief leaves out the figures, and all evidence but that of the failure that is
+// shown.
 func brief(run reports.Run) reports.Run {
 	run.Results = slices.Clone(run.Results)
 	for i, r := range run.Results {
@@ -88,11 +101,14 @@ func brief(run reports.Run) reports.Run {
 	return run
 }
 
+// firstFailure is the first that there is something to show of.
 func firstFailure(run reports.Run) string {
-	for _, r := range run.Results {
-		if r.Verdict == reports.Fail {
-			return r.ID
-		}
+	failed := slices.DeleteFunc(slices.Clone(run.Results), func(r reports.Result) bool { return r.Verdict != reports.Fail })
+	if i := slices.IndexFunc(failed, func(r reports.Result) bool { return len(r.Evidence) > 0 }); i >= 0 {
+		return failed[i].ID
+	}
+	if len(failed) > 0 {
+		return failed[0].ID
 	}
 	return ""
 }

@@ -10,8 +10,9 @@ func newExplain() *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain SUITE/CASE",
 		Short: "Tell all about a case",
-		Long:  "Tell what a case sends, what it expects and why, which defects it catches, and how to run it.",
+		Long:  "Tell what a case does, what it expects and why, which defects it catches, and how to run it.",
 		Example: `  hookanvil explain receiver/signature/body-bit-flipped
+  hookanvil explain sender/retry/no-dup-after-2xx
   hookanvil explain my-scenarios.yaml:refunds-once`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNames,

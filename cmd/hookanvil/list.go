@@ -18,6 +18,7 @@ func newList() *cobra.Command {
 		Short: "List the cases",
 		Example: `  hookanvil list
   hookanvil list receiver/replay --level must
+  hookanvil list sender
   hookanvil list --filter 'signature && !should' --json`,
 		ValidArgsFunction: completeNames,
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/suites"
@@ -74,16 +75,19 @@ func harness(err error) error {
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hookanvil",
-		Short: "Judge webhook receivers",
-		Long: `Hookanvil judges webhook receivers: it sends honest, mutated and replayed
-deliveries as a provider would, and says what was accepted that should not have
-been, and the other way round.
+		Short: "Judge webhook receivers and senders",
+		Long: `Hookanvil judges webhook implementations. For a receiver it plays the sender: it
+sends honest, mutated and replayed deliveries as a provider would, and says what was
+accepted that should not have been, and the other way round. For a sender it poses
+as the receiver: it answers with errors, redirects, silence and worse, and judges
+every attempt that arrives.
 
 Exit codes: 0 nothing failed; 1 a case failed; 2 usage, scenario or configuration
 error; 3 nothing failed, yet something was inconclusive; 4 hookanvil itself failed;
 130 interrupted.`,
 		Example: `  hookanvil demo
   hookanvil run --target http://127.0.0.1:8080/webhook --profile github --secret env:WEBHOOK_SECRET
+  hookanvil run sender --trigger 'exec ./fire {url} {token}' --profile svix --secret env:WEBHOOK_SECRET
   hookanvil explain receiver/signature/body-bit-flipped`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
@@ -92,7 +96,7 @@ error; 3 nothing failed, yet something was inconclusive; 4 hookanvil itself fail
 	})
 	root.AddCommand(
 		newDemo(), newRun(), newList(), newExplain(), newValidate(), newSchema(), newProfiles(), newMatrix(),
-		newReference(), newSign(), newVerify(), newSend(), newReport(), newVersion(),
+		newReference(), newSign(), newVerify(), newSend(), newListen(), newReplay(), newReport(), newVersion(),
 	)
 	return root
 }
@@ -120,6 +124,16 @@ func emit(cmd *cobra.Command, text string) error {
 	return nil
 }
 
+// roleAnnotation tells of a flag which role's runs take it.
+const roleAnnotation = "role"
+
+func roleOf(f *pflag.Flag) string {
+	if role := f.Annotations[roleAnnotation]; len(role) > 0 {
+		return role[0]
+	}
+	return ""
+}
+
 // bind makes flags of the named settings, or of all, and returns a function that
 // completes the settings from the environment and hookanvil.yaml.
 func bind(cmd *cobra.Command, s *suites.Settings, names ...string) (complete func() error) {
@@ -129,8 +143,10 @@ func bind(cmd *cobra.Command, s *suites.Settings, names ...string) (complete fun
 			continue
 		}
 		cmd.Flags().Var(f, f.Name, f.Doc)
+		flag := cmd.Flags().Lookup(f.Name)
+		flag.Annotations = map[string][]string{roleAnnotation: {f.Role}}
 		if f.IsBoolFlag() {
-			cmd.Flags().Lookup(f.Name).NoOptDefVal = "true"
+			flag.NoOptDefVal = "true"
 		}
 	}
 	config := cmd.Flags().String("config", "", "YAML file of settings, by the same names (default: "+suites.ConfigFile+", if it is there)")

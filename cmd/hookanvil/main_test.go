@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strconv"
@@ -34,6 +35,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"receiver": startReceiver,
+			"sender":   startSender,
 			"exits":    exits,
 		},
 	})
@@ -59,6 +61,26 @@ func startReceiver(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		ts.Setenv(name, s.Subject.Keys[scheme.Name][0].Reveal())
 	}
+}
+
+// startSender starts a reference sender: sender PROFILE [DEFECT]. It sets TRIGGER,
+// REGISTER, REMOVE, WEBHOOK_SECRET and, for a sender that is to invent its secrets,
+// REGISTER_FOR_SECRET.
+func startSender(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("usage: sender PROFILE [DEFECT]")
+	}
+	p, err := profiles.Get(args[0])
+	ts.Check(err)
+	s, err := suites.NewSenderSpecimen(p, strings.Join(args[1:], ""), 1, suites.QuickSender)
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(s.Close()) })
+	ts.Setenv("TRIGGER", s.Subject.Trigger.String())
+	ts.Setenv("REGISTER", strings.Replace(s.Subject.Register.String(), "{", `{"secret":"{secret}",`, 1))
+	ts.Setenv("REGISTER_FOR_SECRET", s.Subject.Register.String())
+	ts.Setenv("REMOVE", s.Subject.Remove.String())
+	keys := p.NewKeys(rand.New(rand.NewPCG(1, 1)))
+	ts.Setenv("WEBHOOK_SECRET", keys[p.Signature.Name][0].Reveal())
 }
 
 // exits runs a command and demands an exit code: exits CODE COMMAND [ARG]...

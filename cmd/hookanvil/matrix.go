@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,18 +15,18 @@ import (
 func newMatrix() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "matrix [DEFECT]...",
-		Short: "Prove the catalogue on the reference receiver and its defects",
-		Long: `Run the catalogue against the correct reference receiver under every profile, and
-against each of its defects. The correct receiver must pass every case; a defect
-must be caught by every case that names it, and by no other. Exit code 1 where
-that is not so.`,
+		Short: "Prove the catalogue on the reference receiver and sender and their defects",
+		Long: `Run the catalogue against the correct reference receiver and sender under every
+profile, and against each of their defects. The correct ones must pass every case; a
+defect must be caught by every case that names it, and by no other. Exit code 1
+where that is not so.`,
 		Example: `  hookanvil matrix
-  hookanvil matrix compares-prefix-only ignores-timestamp
+  hookanvil matrix compares-prefix-only retries-unsigned
   hookanvil matrix --markdown > fixtures/reference/MATRIX.md`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var names []string
 			for _, d := range reference.Defects {
-				names = append(names, d.Name+"\ta receiver that "+d.Sentence)
+				names = append(names, d.Name+"\ta "+d.Role+" that "+d.Sentence)
 			}
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
@@ -55,7 +56,7 @@ that is not so.`,
 			return err
 		}
 		if !m.Sound() {
-			return exitCode{reports.ExitFailed, fmt.Errorf("prove the catalogue: %s", m.Summary())}
+			return exitCode{reports.ExitFailed, fmt.Errorf("prove the catalogue: %s", strings.ReplaceAll(m.Summary(), "\n", "; "))}
 		}
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/suites"
@@ -249,6 +250,19 @@ func TestProgressLine(t *testing.T) {
 	p.clear()
 	if got, want := b.String(), eraseLine+"3 of 12, 1 failed  signature/"+eraseLine; got != want {
 		t.Errorf("progress line %q, want %q", got, want)
+	}
+	b.Reset()
+	p.width = 80
+	p.show(suites.Progress{
+		Done: 34, Total: 92, Running: append([]string{"sender/retry/backoff-grows"}, make([]string, 12)...),
+		Until: time.Now().Add(47*time.Second + 500*time.Millisecond),
+	})
+	if got, want := b.String(), eraseLine+"34 of 92  retry/backoff-grows and 12 more, at most 48s left"; got != want {
+		t.Errorf("progress line %q, want %q", got, want)
+	}
+	p.prompt(&b)("do this")
+	if !strings.HasSuffix(b.String(), eraseLine+"do this\n") {
+		t.Errorf("the prompt does not stand on a line of its own: %q", b.String())
 	}
 	progress{}.show(suites.Progress{}) // no terminal: nothing is written
 }

@@ -19,9 +19,10 @@ func newReference() *cobra.Command {
 		Use:   "reference",
 		Short: "Run a reference implementation, to try things on",
 		Example: `  hookanvil reference receiver
-  hookanvil reference receiver --defect ignores-timestamp`,
+  hookanvil reference receiver --defect ignores-timestamp
+  hookanvil reference sender --write-config hookanvil.yaml`,
 	}
-	cmd.AddCommand(newReferenceReceiver())
+	cmd.AddCommand(newReferenceReceiver(), newReferenceSender())
 	return cmd
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/hookanvil/hookanvil/scenarios"
 	"github.com/hookanvil/hookanvil/scenarios/strictyaml"
 	"github.com/hookanvil/hookanvil/suites"
-	"github.com/hookanvil/hookanvil/suites/receiver"
 )
 
 // schemas are the files that there is a JSON Schema of.
@@ -17,10 +16,8 @@ var schemas = []struct {
 	name  string
 	write func() ([]byte, error)
 }{
-	{"scenario", func() ([]byte, error) { return scenarios.JSONSchema(receiver.Vocabulary()) }},
-	{"profile", func() ([]byte, error) {
-		return strictyaml.Schema("A webhook provider's profile", &profile.Profile{}, strictyaml.Special{})
-	}},
+	{"scenario", func() ([]byte, error) { return scenarios.JSONSchema(suites.Vocabularies()...) }},
+	{"profile", profile.Schema},
 	{"settings", func() ([]byte, error) {
 		return strictyaml.Schema("Settings of a run: "+suites.ConfigFile, &suites.Settings{}, strictyaml.Special{})
 	}},
@@ -36,7 +33,8 @@ func newSchema() *cobra.Command {
 		Short: "Print the JSON Schema of scenario files, profiles or hookanvil.yaml",
 		Long: `Print a JSON Schema, which editors take for completion and checking. Put
   # yaml-language-server: $schema=hookanvil.schema.json
-at the top of a scenario file to have it used.`,
+at the top of a scenario file to have it used. The name of a suite (receiver/...,
+sender/...) says which words its cases have.`,
 		Example: `  hookanvil schema > hookanvil.schema.json
   hookanvil schema profile`,
 		Args:      cobra.MaximumNArgs(1),

@@ -41,7 +41,7 @@ control is sent. Mutations and ways of writing are the words of the scenarios.`,
 		}
 		ctx, cancel := interruptible()
 		defer cancel()
-		subject, redactor, err := settings.Subject(ctx)
+		subject, redactor, err := settings.Receiver(ctx)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hookanvil/hookanvil/scenarios"
-	"github.com/hookanvil/hookanvil/suites/receiver"
+	"github.com/hookanvil/hookanvil/suites"
 )
 
 func newValidate() *cobra.Command {
@@ -16,7 +16,7 @@ func newValidate() *cobra.Command {
 		Example: "  hookanvil validate my-scenarios/ more.yaml",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			loaded, err := scenarios.LoadFiles(paths, receiver.Vocabulary())
+			loaded, err := scenarios.LoadFiles(paths, suites.Vocabularies()...)
 			if err != nil {
 				return err
 			}

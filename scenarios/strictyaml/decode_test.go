@@ -153,7 +153,7 @@ var refusals = []struct {
 	{`name: "a`, "1:7", "not valid YAML: could not find end character"},
 	{"name: 'a", "1:7", "not valid YAML: could not find end character"},
 	{`name: "\q"`, "1:9", "not valid YAML: found unknown escape character"},
-	{"name: a: b", "1:7", "not valid YAML: mapping value is not allowed"},
+	{"name: a: b", "1:7", "quote a text that holds a colon with a blank behind it"},
 	{"name: - a", "1:7", "not valid YAML: block sequence entries are not allowed"},
 	{"name: @a", "1:7", "not valid YAML: '@' is a reserved character"},
 	{"name: a\n  kind: soup", "1:7", "if a key was meant, indent it like its neighbours"},
@@ -340,5 +340,38 @@ func TestSchema(t *testing.T) {
 	}{}, special)
 	if err == nil || !strings.Contains(err.Error(), "no schema for float64") {
 		t.Errorf("got %v, want an error that names the type", err)
+	}
+}
+
+type basket []stage
+
+// A schema can be put together of several: their definitions do not meet, and each
+// leaves out what is not its own.
+func TestDefinitions(t *testing.T) {
+	type errand struct {
+		Walk string `yaml:"walk" by:"foot"`
+		Ride string `yaml:"ride" by:"bus"`
+		Buy  basket `yaml:"buy"`
+	}
+	root, defs, err := strictyaml.Definitions(errand{}, strictyaml.Special{
+		Prefix: "foot",
+		Omit:   func(tag reflect.StructTag) bool { return tag.Get("by") == "bus" },
+		Types: map[reflect.Type]any{reflect.TypeFor[basket](): strictyaml.ListOf(func(item map[string]any) map[string]any {
+			return map[string]any{"type": "array", "items": item}
+		})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := strictyaml.Write("errands", root, defs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, there := range map[string]bool{
+		`"$ref": "#/$defs/footerrand"`: true, `"walk"`: true, `"ride"`: false, `"footbasket"`: true, `"$ref": "#/$defs/footstage"`: true, `"title": "errands"`: true,
+	} {
+		if strings.Contains(string(text), want) != there {
+			t.Errorf("the schema holds %s: %t, want %t\n%s", want, !there, there, text)
+		}
 	}
 }

@@ -106,7 +106,11 @@ func (d *Document) syntaxError(err error) *Error {
 }
 
 func (d *Document) malformed(tk *token.Token, message string) *Error {
-	return d.errorAt(tk.Position.Line, tk.Position.Column, "not valid YAML: %s", printable(clip(message, 100)))
+	err := d.errorAt(tk.Position.Line, tk.Position.Column, "not valid YAML: %s", printable(clip(message, 100)))
+	if strings.HasPrefix(message, "mapping value is not allowed") {
+		return err.Hintf("quote a text that holds a colon with a blank behind it")
+	}
+	return err
 }
 
 // build turns a syntax tree into nodes.

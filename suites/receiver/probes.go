@@ -149,14 +149,15 @@ func (p execProbe) Count(ctx context.Context, token string) (int, error) {
 	if err := cmd.Run(); err != nil {
 		return 0, fmt.Errorf("run the probe command %s: %w", p.words[0], err)
 	}
-	return parseCount(strings.TrimSpace(out.String()))
+	return parseCount(strings.TrimSpace(out.kept.String()))
 }
 
 // limitedBuffer keeps the first bytes of what is written to it and drops the rest.
-type limitedBuffer struct{ bytes.Buffer }
+// The buffer is not embedded: os/exec would find its ReadFrom, which has no limit.
+type limitedBuffer struct{ kept bytes.Buffer }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	b.Buffer.Write(p[:min(len(p), max(0, probeBody-b.Len()))])
+	b.kept.Write(p[:min(len(p), max(0, probeBody-b.kept.Len()))])
 	return len(p), nil
 }
 

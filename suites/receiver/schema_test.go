@@ -11,11 +11,13 @@ import (
 
 	"github.com/hookanvil/hookanvil/scenarios"
 	"github.com/hookanvil/hookanvil/suites/receiver"
+	"github.com/hookanvil/hookanvil/suites/sender"
 )
 
-// Every shipped suite is what the schema, which editors complete from, says it is.
+// Every shipped suite is what the schema, which editors complete from, says it is:
+// there is one for both roles.
 func TestCatalogueFitsTheSchema(t *testing.T) {
-	src, err := scenarios.JSONSchema(receiver.Vocabulary())
+	src, err := scenarios.JSONSchema(receiver.Vocabulary(), sender.Vocabulary())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,9 +33,9 @@ func TestCatalogueFitsTheSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := fs.Glob(scenarios.Catalogue, "receiver/*.yaml")
-	if err != nil || len(files) < 5 {
-		t.Fatalf("the catalogue has the files %q (%v), want at least 5", files, err)
+	files, err := fs.Glob(scenarios.Catalogue, "*/*.yaml")
+	if err != nil || len(files) < 13 {
+		t.Fatalf("the catalogue has the files %q (%v), want at least 13", files, err)
 	}
 	for _, file := range files {
 		b, err := fs.ReadFile(scenarios.Catalogue, file)
@@ -50,6 +52,11 @@ func TestCatalogueFitsTheSchema(t *testing.T) {
 		"suite: receiver/x\ncases: [{id: a, title: A, level: must, send: {wire: chunky}, expect: accepted}]",
 		"suite: receiver/x\ncases: [{id: a, title: A, level: must, send: {payload: none}, expect: accepted}]",
 		"suite: receiver/x\ncases: [{id: a, title: A, level: must, measure: speed}]",
+		"suite: receiver/x\ncases: [{id: a, title: A, level: must, trigger: once, expect: delivered}]",
+		"suite: sender/x\ncases: [{id: a, title: A, level: must, send: {}, expect: accepted}]",
+		"suite: sender/x\ncases: [{id: a, title: A, level: must, trigger: once, expect: accepted}]",
+		"suite: sender/x\ncases: [{id: a, title: A, level: must, trigger: once, respond: hangs, expect: delivered}]",
+		"suite: sender/x\ncases: [{id: a, title: A, level: must, endpoints: {name: main, address: 'http://10.0.0.1/'}, trigger: once, expect: silent}]",
 	} {
 		if schema.Validate(instance(t, []byte(bad))) == nil {
 			t.Errorf("the schema takes\n%s", bad)

@@ -13,7 +13,7 @@ import (
 
 // Vocabulary returns the words that receiver scenarios are written in.
 func Vocabulary() scenarios.Vocabulary {
-	v := scenarios.Vocabulary{}
+	v := scenarios.Vocabulary{Role: "receiver"}
 	for _, m := range mutations {
 		m.Presigned = m.when != afterSigning
 		v.Mutations = append(v.Mutations, m.Entry)

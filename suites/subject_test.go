@@ -7,9 +7,10 @@ import (
 	"github.com/hookanvil/hookanvil/suites"
 )
 
-// TestReceiver judges the receiver that the settings name or, where they name
-// none, the embedded reference, which passes everything.
-func TestReceiver(t *testing.T) {
+// TestSubject judges the receiver or sender that the settings name or, where they
+// name none, the embedded reference receiver, which passes everything. TestChild
+// does the same for the sender: Ginkgo runs specs once in a process.
+func TestSubject(t *testing.T) {
 	c, err := plan(t)
 	if err != nil {
 		t.Fatal(err)
@@ -22,16 +23,15 @@ func TestReceiver(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("%+v, seed %d", run.Totals, run.Seed)
-	if len(run.Results) != len(c.Cases) && settings.Target == "" {
+	if len(run.Results) != len(c.Cases) && !named() {
 		t.Errorf("%d of %d cases have results", len(run.Results), len(c.Cases))
 	}
 }
 
 func plan(t *testing.T) (suites.Config, error) {
-	if settings.Target != "" {
+	if named() {
 		return settings.Plan(t.Context(), nil)
 	}
 	s := specimen(t, "standard-webhooks", "")
-	cases, err := suites.Select(nil)
-	return suites.Config{Subject: s.Subject, Cases: cases, Seed: 1, Parallel: 16}, err
+	return suites.Config{Subject: suites.Receiver(s.Subject), Cases: choose(t), Seed: 1, Parallel: 16}, nil
 }

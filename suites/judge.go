@@ -1,0 +1,135 @@
+package suites
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/resolver"
+	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/scenarios"
+	"github.com/hookanvil/hookanvil/suites/receiver"
+	"github.com/hookanvil/hookanvil/suites/sender"
+)
+
+// The roles that a subject can have.
+const (
+	receiverRole = "receiver"
+	senderRole   = "sender"
+)
+
+// roles are all of them, in the order of the catalogue.
+var roles = []string{receiverRole, senderRole}
+
+// Judge judges the cases of one role. Its methods may be called concurrently.
+type Judge interface {
+	// Preflight returns what the user should know before any verdict.
+	Preflight(ctx context.Context) []string
+	// Exclusive tells whether the case must run while no other case does.
+	Exclusive(c scenarios.Case) bool
+	Run(ctx context.Context, c scenarios.Case) reports.Result
+}
+
+// A judge may offer more: when a running case ends at the latest, what the subject
+// was seen to do, and an end.
+type (
+	foresighted interface {
+		Until(caseName string) time.Time
+	}
+	observant interface{ Observed() *profile.Profile }
+	closer    interface{ Close() error }
+)
+
+// Subject is what a session judges. Receiver and Sender make one.
+type Subject struct {
+	Profile *profile.Profile
+	About   reports.Subject // role and target, for the reports
+
+	parallel int // cases at the same time, unless the user says otherwise
+	judge    func(c Config, observe observer) (Judge, error)
+}
+
+// observer is given each exchange before it influences a verdict.
+type observer func(caseName string, x reports.Exchange) error
+
+// Receiver makes a session's subject of a receiver.
+func Receiver(s receiver.Subject) Subject {
+	about := reports.Subject{Role: receiverRole}
+	if s.URL != nil {
+		about.Target = s.URL.String()
+	}
+	if s.Probe != nil {
+		about.Probe = s.Probe.String()
+	}
+	return Subject{s.Profile, about, DefaultParallel, func(c Config, observe observer) (Judge, error) {
+		return receiver.NewJudge(s, c.Seed, observe), nil
+	}}
+}
+
+// Sender makes a session's subject of a sender. What a person must do to have it
+// deliver is told to Config.Prompt.
+func Sender(s sender.Subject) Subject {
+	return Subject{s.Profile, reports.Subject{Role: senderRole, Target: whereFired(s)}, DefaultParallelSender, func(c Config, observe observer) (Judge, error) {
+		if s.Prompt == nil {
+			s.Prompt = c.Prompt
+		}
+		if s.SecretAt != "" && s.Register != nil {
+			s.Register = issuing{s.Register, s.SecretAt, c.Redactor}
+		}
+		if s.Resolver != nil || c.Resolver == "" {
+			return sender.NewJudge(s, c.Seed, observe)
+		}
+		return judgeWithResolver(s, c, observe)
+	}}
+}
+
+// resolving is a judge of a sender that looks names up where the session serves
+// them.
+type resolving struct {
+	*sender.Judge
+	resolver *resolver.Server
+}
+
+func judgeWithResolver(s sender.Subject, c Config, observe observer) (Judge, error) {
+	s.Resolver = resolver.New()
+	if err := s.Resolver.Listen(c.Resolver); err != nil {
+		return nil, fmt.Errorf("answer look-ups on %s: %w", c.Resolver, err)
+	}
+	j, err := sender.NewJudge(s, c.Seed, observe)
+	if err != nil {
+		return nil, errors.Join(err, s.Resolver.Close())
+	}
+	return resolving{j, s.Resolver}, nil
+}
+
+func (r resolving) Close() error { return errors.Join(r.Judge.Close(), r.resolver.Close()) }
+
+// whereFired names a sender in reports: by what has it deliver or, where a person
+// does, by where it is to deliver to.
+func whereFired(s sender.Subject) string {
+	switch {
+	case s.Trigger != nil:
+		return s.Trigger.String()
+	case s.PublicURL != nil:
+		return "whoever delivers to " + s.PublicURL.String()
+	}
+	return "whoever delivers to " + s.Listen
+}
+
+// issuing is a registration that the sender answers with a secret which it has
+// invented, and which no report may show from then on.
+type issuing struct {
+	sender.Action
+	at       string // JSON pointer
+	redactor *reports.Redactor
+}
+
+func (i issuing) Do(ctx context.Context, v sender.Values) (sender.Outcome, error) {
+	out, err := i.Action.Do(ctx, v)
+	if secret, missing := out.At(i.at); err == nil && missing == nil {
+		i.redactor.Learn(secret)
+	}
+	return out, err
+}

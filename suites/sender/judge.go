@@ -1,0 +1,358 @@
+package sender
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/scenarios"
+)
+
+// Judge judges one sender. Its methods may be called concurrently.
+type Judge struct {
+	subject Subject
+	observe func(caseName string, x reports.Exchange) error
+	started time.Time
+	house   *house
+
+	down     string        // why nothing can be judged
+	carried  bool          // the payload carries the token
+	near     bool          // the sender is on this machine, so that its loopback is ours
+	took     time.Duration // that the first delivery took to arrive
+	learning sync.Once
+	learned  [2]atomic.Int64 // the gaps after the first two attempts, as they were seen; in nanoseconds
+
+	mu     sync.Mutex
+	ends   map[string]time.Time // when running cases end at the latest
+	sights sights
+}
+
+// NewJudge returns a judge of s that listens for its deliveries; Close ends it.
+// Observe is given each exchange before it influences a verdict; it may be nil. The
+// seed is of no use yet: a sender's deliveries are its own.
+func NewJudge(s Subject, _ uint64, observe func(caseName string, x reports.Exchange) error) (*Judge, error) {
+	s.Limits = s.Limits.filled()
+	if observe == nil {
+		observe = func(string, reports.Exchange) error { return nil }
+	}
+	j := &Judge{subject: s, observe: observe, started: time.Now(), ends: map[string]time.Time{}, sights: newSights()}
+	var err error
+	if j.house, err = newHouse(&j.subject); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// URL is the base of the endpoints' URLs.
+func (j *Judge) URL() string { return j.house.base.String() }
+
+// Close stops listening.
+func (j *Judge) Close() error { return j.house.close() }
+
+// Preflight has one event delivered and returns what the user should know before any
+// verdict: that nothing arrives, or that nothing verifies.
+func (j *Judge) Preflight(ctx context.Context) []string {
+	t := j.newTrial(scenarios.Case{Suite: "preflight", ID: "honest", Trigger: scenarios.Triggers{{}}})
+	defer t.close()
+	f := t.open(ctx)
+	if f.reason == "" {
+		t.perform(ctx)
+		f = t.arrivals()
+	}
+	if ctx.Err() != nil {
+		return nil // what an interruption cut short is not the sender's doing
+	}
+	if f.reason != "" {
+		j.down = f.reason
+		return []string{"no event could be delivered: " + f.reason}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := t.deliveries[0].attempts[0]
+	j.took = first.whole.Sub(t.events[0].fired)
+	j.carried = tokenIn(first.request, t.events[0].token)
+	j.near = j.subject.PublicURL == nil && first.request.Remote.Addr().IsLoopback()
+	var notes []string
+	if j.subject.Profile.Signed() && first.active != nil {
+		notes = append(notes, fmt.Sprintf("the first delivery's signature does not verify (%s): check --profile and --secret", first.active))
+	}
+	if !j.carried {
+		notes = append(notes, "deliveries do not carry the token of their event ({token} in --trigger): they are told apart by endpoint, id and body")
+	}
+	return notes
+}
+
+// latency is the time that a delivery takes to arrive.
+func (j *Judge) latency() time.Duration { return j.took }
+
+// Exclusive tells whether the case must run while no other case does: because it
+// says so itself, restarts the sender, looks back on the whole run, or because
+// deliveries of several cases could not be told apart.
+func (j *Judge) Exclusive(c scenarios.Case) bool {
+	restarts := slices.ContainsFunc(c.Trigger, func(t scenarios.Trigger) bool { return t.Do == "restart" })
+	return c.Serial || restarts || c.Measure != "" || j.subject.waiting() || !j.carried && !j.subject.addressed()
+}
+
+// Lacks says why a case does not apply to the subject; it is empty where it does.
+func (j *Judge) Lacks(c scenarios.Case) string {
+	for _, need := range needsOf(c) {
+		if have := capabilities.find(need); !have.has(j) {
+			return have.lack(j)
+		}
+	}
+	return ""
+}
+
+// needsOf gathers what a case asks of the profile and of the run: by itself, by its
+// endpoints, its triggers and its expectations.
+func needsOf(c scenarios.Case) []string {
+	needs := slices.Clone(c.Needs)
+	if len(c.Endpoints) > 1 && slices.ContainsFunc(c.Endpoints[1:], func(e scenarios.Endpoint) bool { return !e.Canary }) {
+		needs = append(needs, "several-endpoints")
+	}
+	endpoints := c.Endpoints
+	if len(endpoints) == 0 {
+		endpoints = []scenarios.Endpoint{{Name: scenarios.Main}}
+	}
+	for _, e := range endpoints {
+		needs = append(needs, endpointNeeds(c, e)...)
+	}
+	words := slices.Clone(c.Expect)
+	for _, trigger := range c.Trigger {
+		words = append(words, trigger.Expect...)
+		needs = append(needs, actionNeeds[trigger.Do]...)
+		if trigger.Payload != "" {
+			needs = append(needs, "payload")
+		}
+	}
+	for _, w := range words {
+		needs = append(needs, expectations.find(w.Name).needs...)
+	}
+	if c.Measure != "" {
+		needs = append(needs, measures.find(c.Measure).needs...)
+	}
+	return needs
+}
+
+var actionNeeds = map[string][]string{"rotate": {"rotation"}, "restart": {"restart"}, "remove": {"removal"}}
+
+func endpointNeeds(c scenarios.Case, e scenarios.Endpoint) (needs []string) {
+	if len(e.Headers) > 0 {
+		needs = append(needs, "custom-headers")
+	}
+	if len(e.Events) > 0 {
+		needs = append(needs, "event-filter")
+	}
+	if e.Path != "" || e.Query != "" {
+		needs = append(needs, "own-urls")
+	}
+	if form, ok := addresses.find(e.Address); ok {
+		needs = append(needs, form.needs...)
+		if len(form.listen) > 0 {
+			needs = append(needs, "same-machine")
+		}
+		if !e.Canary {
+			needs = append(needs, "registration")
+		}
+	}
+	if ownPort(c, e) {
+		needs = append(needs, "own-ports")
+	}
+	return needs
+}
+
+// Until is when a running case ends at the latest; zero where it does not run.
+func (j *Judge) Until(caseName string) time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.ends[caseName]
+}
+
+// Run judges one case.
+func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
+	start := time.Now()
+	result := reports.Result{ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why}
+	if reason := j.Lacks(c); reason != "" {
+		result.Verdict, result.Reason = reports.Skip, reason
+		return result
+	}
+	if j.down != "" {
+		result.Verdict, result.Reason = reports.Inconclusive, "no event could be delivered when the run began: "+j.down
+		return result
+	}
+	if t := (&trial{Judge: j, c: c}); t.wantsWindow() {
+		j.learnGap(ctx)
+	}
+	t := j.newTrial(c)
+	j.runs(c, t.limit)
+	f := t.judge(ctx)
+	t.close()
+	if f.verdict == reports.Pass && t.restsOnAbsence() || f.silent {
+		if control := j.control(ctx, t); control.reason != "" || !f.silent {
+			f = control
+		}
+	}
+	result.Verdict, result.Reason = f.verdict, f.reason
+	if result.Verdict == reports.Fail && c.Level != scenarios.Must {
+		result.Verdict = reports.Warn
+	}
+	j.runs(c, time.Time{})
+	result.Evidence, result.Figures = t.evidence, t.figures
+	result.Duration = time.Since(start)
+	return result
+}
+
+// restsOnAbsence tells whether the case can be met although nothing arrives.
+func (t *trial) restsOnAbsence() bool {
+	absent := func(w scenarios.Word) bool { return expectations.find(w.Name).absent }
+	return t.c.Measure != "" || slices.ContainsFunc(t.c.Expect, absent) ||
+		slices.ContainsFunc(t.c.Trigger, func(trigger scenarios.Trigger) bool { return slices.ContainsFunc(trigger.Expect, absent) })
+}
+
+// control has an honest event delivered behind a case in which nothing came, or
+// nothing was registered: a sender that does nothing any more has kept no promise by
+// that.
+func (j *Judge) control(ctx context.Context, after *trial) finding {
+	t := j.newTrial(scenarios.Case{Suite: after.c.Suite, ID: after.c.ID, Trigger: scenarios.Triggers{{As: "control"}}})
+	defer t.close()
+	f := t.open(ctx)
+	if f.reason == "" {
+		t.perform(ctx)
+		f = t.arrivals()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	after.evidence = append(after.evidence, t.evidence...)
+	if f.reason != "" {
+		f = inconclusive("the control, an honest event behind it, was not delivered either: %s", f.reason)
+	}
+	return t.guarded(ctx, f)
+}
+
+func (j *Judge) runs(c scenarios.Case, until time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if until.IsZero() {
+		delete(j.ends, c.Name())
+		return
+	}
+	j.ends[c.Name()] = until
+}
+
+// wantsWindow tells whether the case claims that something does not happen.
+func (t *trial) wantsWindow() bool {
+	for i := range max(len(t.c.Trigger), 1) {
+		if d := t.demandOf(i); d.window || d.all {
+			return true
+		}
+	}
+	return false
+}
+
+// judge performs the case and asks its expectations.
+func (t *trial) judge(ctx context.Context) finding {
+	if t.c.Measure != "" {
+		return t.guarded(ctx, measures.find(t.c.Measure).measure(ctx, t))
+	}
+	if f := t.open(ctx); f.reason != "" {
+		return t.guarded(ctx, f)
+	}
+	if t.refusal == nil && !t.outOfSight() {
+		t.perform(ctx)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = true
+	t.keepUnfinished()
+	t.conclude()
+	return t.guarded(ctx, t.findings())
+}
+
+// guarded lets no verdict stand that an interruption, or a failure of our own, may
+// have influenced.
+func (t *trial) guarded(ctx context.Context, f finding) finding {
+	switch {
+	case t.broken != nil:
+		return inconclusive("%s", t.broken)
+	case ctx.Err() != nil:
+		return inconclusive("the run was interrupted")
+	}
+	return f
+}
+
+// findings asks every expectation of the case. The caller holds mu.
+func (t *trial) findings() finding {
+	if f := worst(t.unfired(), t.unprepared()); f.reason != "" {
+		return f
+	}
+	var all []finding
+	for i, trigger := range t.c.Trigger {
+		for _, w := range trigger.Expect {
+			all = append(all, expectations.find(w.Name).ask(t, t.scopeOf(i), w.Arg))
+		}
+	}
+	scope := t.scopeOf(everything)
+	for _, w := range t.c.Expect {
+		all = append(all, expectations.find(w.Name).ask(t, scope, w.Arg))
+	}
+	return worst(all...)
+}
+
+// unprepared finds a trigger that was to bring about the situation of the case, of
+// which nothing arrived. Where an expectation asks about the arrival itself, it is to
+// say what it makes of that. What is refused at first may never arrive.
+func (t *trial) unprepared() finding {
+	for i, trigger := range t.c.Trigger {
+		words := slices.Concat(t.c.Expect, trigger.Expect)
+		if slices.ContainsFunc(words, func(w scenarios.Word) bool { e := expectations.find(w.Name); return e.absent || e.arrival }) {
+			continue
+		}
+		s := t.scopeOf(i)
+		e := t.named(trigger.To)
+		late := e.spec.Dark > 0 || e.spec.Address != "" || slices.ContainsFunc(t.script(e, trigger), atConnect)
+		if len(s.events) > 0 && len(s.deliveries) == 0 && !late {
+			return t.arrived(s)
+		}
+	}
+	return passed()
+}
+
+// finding is what an expectation found.
+type finding struct {
+	verdict reports.Verdict
+	reason  string
+	// silent marks a failure that rests on silence, and stands only where the sender
+	// still delivers.
+	silent bool
+}
+
+func passed() finding { return finding{verdict: reports.Pass} }
+
+func failed(format string, args ...any) finding {
+	return finding{verdict: reports.Fail, reason: fmt.Sprintf(format, args...)}
+}
+
+func inconclusive(format string, args ...any) finding {
+	return finding{verdict: reports.Inconclusive, reason: fmt.Sprintf(format, args...)}
+}
+
+func skipped(format string, args ...any) finding {
+	return finding{verdict: reports.Skip, reason: fmt.Sprintf(format, args...)}
+}
+
+// worst joins findings: a failure outweighs what could not be judged, which
+// outweighs what does not apply, which outweighs a pass.
+func worst(findings ...finding) finding {
+	weight := map[reports.Verdict]int{reports.Pass: 0, reports.Skip: 1, reports.Inconclusive: 2, reports.Fail: 3}
+	sum := passed()
+	for _, f := range findings {
+		if weight[f.verdict] > weight[sum.verdict] {
+			sum = f
+		}
+	}
+	return sum
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package sender_test
+
+func init() { rounds, crew = 1, 20 }

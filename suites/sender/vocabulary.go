@@ -1,0 +1,162 @@
+package sender
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/hookanvil/hookanvil/fixtures/payloads"
+	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/wire"
+	"github.com/hookanvil/hookanvil/scenarios"
+)
+
+// Vocabulary returns the words that sender scenarios are written in.
+func Vocabulary() scenarios.Vocabulary {
+	v := scenarios.Vocabulary{Role: "sender"}
+	for _, w := range wire.AnswerWays {
+		arg := scenarios.None
+		if w.Number != "" {
+			arg = scenarios.Number
+		}
+		v.Answers = append(v.Answers, scenarios.Entry{Name: w.Name, Arg: arg, Optional: true, Doc: "is answered " + w.Doc})
+	}
+	for _, a := range addresses {
+		v.Addresses = append(v.Addresses, a.Entry)
+	}
+	for _, e := range expectations {
+		v.Expectations = append(v.Expectations, e.Entry)
+	}
+	for _, m := range measures {
+		v.Measures = append(v.Measures, m.Entry)
+	}
+	for _, c := range capabilities {
+		v.Capabilities = append(v.Capabilities, c.Entry)
+	}
+	for _, p := range payloads.List() {
+		v.Payloads = append(v.Payloads, word(p.Name, p.Doc))
+	}
+	return v
+}
+
+// capability is something that a profile or a run may lack.
+type capability struct {
+	scenarios.Entry
+	has  func(j *Judge) bool
+	lack func(j *Judge) string // why a case is skipped
+}
+
+type capabilityTable []capability
+
+func (t capabilityTable) find(name string) capability {
+	i := slices.IndexFunc(t, func(c capability) bool { return c.Name == name })
+	return t[i]
+}
+
+// profileLacks and runLacks are the reasons for a skip: the first is the
+// provider's doing, the second can be mended by an option.
+func profileLacks(what string) func(*Judge) string {
+	return func(j *Judge) string { return fmt.Sprintf("profile %s %s", j.subject.Profile.Name, what) }
+}
+
+func runLacks(what string) func(*Judge) string {
+	return func(*Judge) string { return what }
+}
+
+// of asks the profile.
+func of(has func(p *profile.Profile) bool) func(*Judge) bool {
+	return func(j *Judge) bool { return has(j.subject.Profile) }
+}
+
+var capabilities = capabilityTable{
+	{word("signature", "signs its deliveries"), of((*profile.Profile).Signed), profileLacks("signs nothing")},
+	{word("secret", "signs its deliveries, and the run has the secret"), hasSecret, lacksSecret},
+	{word("hmac", "signs with an HMAC"), of(func(p *profile.Profile) bool { return strings.HasPrefix(p.Signature.Algorithm, "hmac-") }), profileLacks("does not sign with an HMAC")},
+	{word("weak-signature", "sends a legacy signature beside the strong one"), of(func(p *profile.Profile) bool {
+		return slices.ContainsFunc(p.Also, func(s profile.Scheme) bool { return s.Weak })
+	}), profileLacks("sends no legacy signature")},
+	{word("timestamp", "sends a timestamp"), of(func(p *profile.Profile) bool { return p.Timestamp != nil }), profileLacks("sends no timestamp")},
+	{word("unix-timestamp", "sends its timestamp as a number of seconds"),
+		of(func(p *profile.Profile) bool { return p.Timestamp != nil && p.Timestamp.Unit == "s" }), profileLacks("has no timestamp in seconds")},
+	{word("id", "identifies its deliveries"), of(func(p *profile.Profile) bool { return p.ID != nil }), profileLacks("has no delivery id")},
+	{word("id-header", "sends the delivery id in a header"), of(func(p *profile.Profile) bool { return p.ID != nil && p.ID.Header != "" }), profileLacks("has no id header")},
+	{word("id-signed", "covers the delivery id with its signature"), of((*profile.Profile).IDSigned), profileLacks("does not sign the delivery id")},
+	{word("event", "names the type of the event"), of(func(p *profile.Profile) bool { return p.Event != nil }), profileLacks("names no event type")},
+	{word("envelope", "has payloads of the form that Standard Webhooks recommends"), of(hasEnvelope), profileLacks("has payloads of another form than type, timestamp and data")},
+
+	{word("retries", "tries again"), of(func(p *profile.Profile) bool { return p.Retry == nil || p.Retry.Total() != 1 }), profileLacks("never tries again")},
+	{word("schedule", "declares the gaps between its attempts"), of(func(p *profile.Profile) bool {
+		if p.Retry == nil {
+			return false
+		}
+		_, ok := p.Retry.Gap(1)
+		return ok
+	}), runLacks("no schedule is declared: the profile's retry section, or --retry-schedule")},
+	{word("attempts", "declares how many attempts it makes"), of(func(p *profile.Profile) bool { return p.Retry != nil && p.Retry.Total() > 0 }),
+		runLacks("the number of attempts is not declared: the profile's retry section, or --retry-attempts")},
+	{word("jitter", "declares that its gaps vary"), of(func(p *profile.Profile) bool { return p.Retry != nil && p.Retry.Jitter != "" }), profileLacks("declares no jitter")},
+	{word("terms", "declares the answers after which it gives up"), of(func(p *profile.Profile) bool { return p.Retry != nil && p.Retry.GivesUpOn != nil }),
+		profileLacks("does not declare after which answers it gives up")},
+	{word("stops", "declares the answers that disable an endpoint"), of(func(p *profile.Profile) bool { return p.Retry != nil && len(p.Retry.Stops) > 0 }),
+		profileLacks("declares no answer that disables an endpoint")},
+	{word("retry-after", "declares to honour Retry-After, or says nothing of it"), of(func(p *profile.Profile) bool { return p.Retry == nil || p.Retry.RetryAfter != "ignored" }),
+		profileLacks("declares to ignore Retry-After")},
+	{word("no-redirects", "does not follow redirects, as it declares"), of(func(p *profile.Profile) bool { return p.Delivery.Redirects != "follow" }), profileLacks("declares to follow redirects")},
+	{word("deadline", "declares the time that it gives an attempt"), func(j *Judge) bool { return j.subject.deadline() > 0 },
+		runLacks("the time that it gives an attempt is not declared: the profile's delivery section, or --deadline")},
+
+	{word("trigger", "has its events fired by us"), func(j *Judge) bool { return !j.subject.waiting() }, runLacks("events are not fired by us: --trigger")},
+	{word("registration", "is told of its endpoints by us"), func(j *Judge) bool { return j.subject.Register != nil }, runLacks("endpoints cannot be registered: --register")},
+	{word("removal", "can be told to forget an endpoint"), func(j *Judge) bool { return j.subject.Remove != nil }, runLacks("endpoints cannot be removed: --remove")},
+	{word("rotation", "can be told to rotate a secret"), func(j *Judge) bool {
+		return j.subject.Rotate != nil && j.subject.Next != nil && j.subject.Profile.Signed()
+	},
+		runLacks("secrets cannot be rotated: --rotate and --next-secret")},
+	{word("restart", "can be restarted"), func(j *Judge) bool { return j.subject.Restart != nil }, runLacks("it cannot be restarted: --restart")},
+	{word("custom-headers", "adds headers that an endpoint asks for"), registers("headers"), runLacks("no headers can be asked for: {headers} in --register")},
+	{word("event-filter", "delivers chosen event types only"), registers("events"), runLacks("no event types can be chosen: {events} in --register")},
+	{word("payload", "carries data that we choose"), func(j *Judge) bool { return !j.subject.waiting() && j.subject.Trigger.Has("data") }, runLacks("events carry no data of ours: {data} in --trigger")},
+	{word("issued-secret", "invents the secret of an endpoint"), func(j *Judge) bool { return j.subject.SecretAt != "" }, runLacks("it is not known to invent secrets: --issued-secret")},
+	{word("own-ports", "can reach endpoints on ports of their own"), func(j *Judge) bool { return !j.subject.fixed() && j.subject.PublicURL == nil },
+		runLacks("endpoints cannot have ports of their own, behind --public-url or for a sender that cannot be told of them")},
+	{word("own-urls", "can be told of URLs"), func(j *Judge) bool { return !j.subject.fixed() }, runLacks("the sender cannot be told of another URL: {url} in --register or --trigger")},
+	{word("same-machine", "runs on this machine, so that its loopback addresses are ours"), func(j *Judge) bool { return j.near },
+		runLacks("the sender is not on this machine, so that its own network cannot be watched from here")},
+	{word("several-endpoints", "delivers to several endpoints"), func(j *Judge) bool { return !j.subject.fixed() }, runLacks("the sender cannot be told of a second endpoint: {url} in --register or --trigger")},
+	{word("tokens", "carries the token of an event in the payload"), func(j *Judge) bool { return j.carried }, runLacks("deliveries do not carry the token of their event: {token} in --trigger")},
+	{word("untrusted", "takes registrations from strangers"), func(j *Judge) bool { return j.subject.Untrusted }, runLacks("it takes no registrations from strangers; if it does, say --untrusted")},
+	{word("resolver", "looks names up where we say"), func(j *Judge) bool { return j.subject.Resolver != nil }, runLacks("it has not been pointed at a resolver of ours: --resolver")},
+	{word("second-loopback", "runs where 127.0.0.2 can be listened on"), func(j *Judge) bool { return listens("127.0.0.2") }, runLacks("nothing can listen on 127.0.0.2 here")},
+	{word("ipv6", "runs where ::1 can be listened on"), func(j *Judge) bool { return listens("::1") }, runLacks("nothing can listen on ::1 here")},
+}
+
+func hasSecret(j *Judge) bool {
+	return j.subject.Profile.Signed() && (j.subject.Keys != nil || j.subject.SecretAt != "")
+}
+
+func lacksSecret(j *Judge) string {
+	if !j.subject.Profile.Signed() {
+		return profileLacks("signs nothing")(j)
+	}
+	return "no secret is given: --secret, or --issued-secret where the sender invents it"
+}
+
+// hasEnvelope tells whether the profile's own payload has the members that Standard
+// Webhooks recommends.
+func hasEnvelope(p *profile.Profile) bool {
+	return strings.Contains(p.Payload, `"timestamp"`) && strings.Contains(p.Payload, `"data"`) && strings.Contains(p.Payload, `"type"`)
+}
+
+func registers(word string) func(*Judge) bool {
+	return func(j *Judge) bool { return j.subject.Register != nil && j.subject.Register.Has(word) }
+}
+
+// listens tells whether this machine has an address.
+func listens(host string) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}

@@ -182,11 +182,11 @@ func (s Settings) timeScale() (float64, error) {
 	}
 	a, _ := strconv.ParseFloat(over, 64)  // the expression has seen to it
 	b, _ := strconv.ParseFloat(under, 64) // and here
-	const least, most = 1e-6, 1000
-	if factor := a / b; b > 0 && least <= factor && factor <= most {
+	const least = 1e-6
+	if factor := a / b; b > 0 && least <= factor && factor <= 1 {
 		return factor, nil
 	}
-	return 0, fmt.Errorf("read --time-scale %s: it must be from 1/1000000 to 1000", strictyaml.Quote(s.TimeScale))
+	return 0, fmt.Errorf("read --time-scale %s: it must be from 1/1000000 to 1; a sender that retries a thousand times faster in test than declared has 1/1000", strictyaml.Quote(s.TimeScale))
 }
 
 // listenAddr is where endpoints listen. What others than this machine can reach
@@ -221,7 +221,11 @@ func exposure(listen string) []string {
 }
 
 func (s Settings) publicURL() (*url.URL, error) {
-	if s.PublicURL == "" {
+	host, _, _ := net.SplitHostPort(s.Listen)
+	switch everywhere := host == "" || net.ParseIP(host).IsUnspecified(); {
+	case s.PublicURL == "" && s.Listen != "" && everywhere:
+		return nil, fmt.Errorf("listen on %s: the sender must be told one address of this machine; name it in --listen, or say with --public-url under which URL it reaches us", strictyaml.Quote(s.Listen))
+	case s.PublicURL == "":
 		return nil, nil
 	}
 	u, err := url.Parse(s.PublicURL)

@@ -154,7 +154,7 @@ func attemptRows() []verdict {
 		{"growing", failingYAML + "expect: growing", nil, pass, ""},
 		{"shrinking", failingYAML + "expect: growing", gaps(4*time.Second, 2*time.Second, time.Second), fail, "it waited 4s"},
 		{"not growing", failingYAML + "expect: growing", with(gaps(repeated(time.Second, 5)...), declared(func(r *profile.Retry) { r.Attempts = 6 })), fail, "do not grow"},
-		{"growing, and one gap is all that fits", failingYAML + "expect: growing", budget(3 * time.Second), open, "budget"},
+		{"growing, and one gap is all that fits", failingYAML + "expect: growing", budget(2500 * time.Millisecond), open, "budget"},
 
 		{"no burst", burstYAML + "expect: no-burst", nil, pass, ""},
 		{"a burst", burstYAML + "expect: no-burst", gaps(repeated(10*time.Millisecond, 3)...), fail, "20ms between"},

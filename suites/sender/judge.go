@@ -3,6 +3,7 @@ package sender
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -90,11 +91,14 @@ func (j *Judge) Preflight(ctx context.Context) []string {
 func (j *Judge) latency() time.Duration { return j.took }
 
 // Exclusive tells whether the case must run while no other case does: because it
-// says so itself, restarts the sender, looks back on the whole run, or because
-// deliveries of several cases could not be told apart.
+// says so itself, restarts the sender, looks back on the whole run, asks the only
+// endpoint's sender to wait, or because deliveries of several cases could not be told
+// apart.
 func (j *Judge) Exclusive(c scenarios.Case) bool {
 	restarts := slices.ContainsFunc(c.Trigger, func(t scenarios.Trigger) bool { return t.Do == "restart" })
-	return c.Serial || restarts || c.Measure != "" || j.subject.waiting() || !j.carried && !j.subject.addressed()
+	mixed := !j.carried && !j.subject.addressed() // deliveries cannot be told apart
+	disturbs := j.subject.fixed() && holdsBack(c) // the endpoint of all the others
+	return c.Serial || restarts || c.Measure != "" || j.subject.waiting() || mixed || disturbs
 }
 
 // Lacks says why a case does not apply to the subject; it is empty where it does.
@@ -111,6 +115,9 @@ func (j *Judge) Lacks(c scenarios.Case) string {
 // endpoints, its triggers and its expectations.
 func needsOf(c scenarios.Case) []string {
 	needs := slices.Clone(c.Needs)
+	if slices.ContainsFunc(answersOf(c), func(a scenarios.Answer) bool { return a.Status == http.StatusGone }) {
+		needs = append(needs, "own-urls") // the only endpoint would be disabled for good
+	}
 	if len(c.Endpoints) > 1 && slices.ContainsFunc(c.Endpoints[1:], func(e scenarios.Endpoint) bool { return !e.Canary }) {
 		needs = append(needs, "several-endpoints")
 	}
@@ -136,6 +143,26 @@ func needsOf(c scenarios.Case) []string {
 		needs = append(needs, measures.find(c.Measure).needs...)
 	}
 	return needs
+}
+
+// answersOf are all answers that a case gives.
+func answersOf(c scenarios.Case) []scenarios.Answer {
+	all := slices.Clone(c.Respond)
+	for _, e := range c.Endpoints {
+		all = append(all, e.Respond...)
+	}
+	for _, t := range c.Trigger {
+		all = append(all, t.Respond...)
+	}
+	return all
+}
+
+// holdsBack tells whether a case asks the sender to leave an endpoint alone for a time.
+func holdsBack(c scenarios.Case) bool {
+	return slices.ContainsFunc(answersOf(c), func(a scenarios.Answer) bool {
+		_, asks := a.Headers["Retry-After"]
+		return asks || a.Status == http.StatusTooManyRequests
+	})
 }
 
 var actionNeeds = map[string][]string{"rotate": {"rotation"}, "restart": {"restart"}, "remove": {"removal"}}

@@ -133,6 +133,10 @@ func (t *trial) arrive(e *endpoint, carried *event, r *wire.Received) (*attempt,
 	if t.over || foreign || greeting {
 		return nil, wire.Reply{Status: 200}
 	}
+	if t.taken >= mostAttempts || t.bytes+len(r.Body) > mostBytes {
+		return nil, wire.Reply{Status: 503} // there is enough to judge by
+	}
+	t.taken, t.bytes = t.taken+1, t.bytes+len(r.Body)
 	a := &attempt{request: r, arrived: r.Start, whole: time.Now()}
 	p := t.subject.Profile
 	a.id, a.stamp = p.DeliveryID(r.Headers, r.Body), stampOf(p, e, r)
@@ -148,6 +152,12 @@ func (t *trial) arrive(e *endpoint, carried *event, r *wire.Received) (*attempt,
 	t.signal()
 	return a, a.reply
 }
+
+// Bounds of what is kept of one case, whatever a sender does.
+const (
+	mostAttempts = 20_000
+	mostBytes    = 128 << 20 // of bodies
+)
 
 // stampOf is the timestamp as it was sent.
 func stampOf(p *profile.Profile, e *endpoint, r *wire.Received) string {

@@ -181,7 +181,7 @@ func (t *trial) unseen() (connections int, dark time.Duration) {
 // silence is how long must be watched to say that nothing comes: several times as
 // long as a delivery has taken to arrive in this run.
 func (t *trial) silence() time.Duration {
-	return 4*t.latency() + 2*t.subject.Limits.Slack
+	return max(4*t.latency()+2*t.subject.Limits.Slack, t.subject.Limits.Arrival/4)
 }
 
 // total is the number of attempts that the sender declares, 0 where it does not.

@@ -32,6 +32,8 @@ type trial struct {
 	refusal    *Outcome // of the first endpoint that the sender would not register
 	seen       time.Time
 	over       bool
+	taken      int // attempts
+	bytes      int // of their bodies
 	evidence   []reports.Exchange
 	figures    []reports.Figure
 	broken     error // the journal could not be written, or a port could not be opened

@@ -99,7 +99,7 @@ func wholeRows() []verdict {
 		{"canary led to", canaryYAML + "expect: canary-silent", func(s *stage) { s.sender.follows = "same" }, fail, "it was led to"},
 		{"canary led to by a GET", canaryYAML + "expect: canary-silent", func(s *stage) { s.sender.follows = "get" }, fail, "it was led to"},
 		{"canary led to a little later", canaryYAML + "expect: canary-silent", func(s *stage) { s.sender.follows, s.sender.muses = "same", 300*time.Millisecond }, fail, "it was led to"},
-		{"canary connected to", "endpoints: [{name: main}, {name: canary, canary: true, address: loopback}]\ntrigger: once\nrespond: {status: 307, headers: {Location: \"{canary}\"}}\n" + "expect: canary-silent", func(s *stage) { s.sender.follows = "knock" }, fail, "connected there once"},
+		{"canary connected to", "endpoints: [{name: main}, {name: canary, canary: true, address: loopback}]\ntrigger: once\nrespond: {status: 307, headers: {Location: \"{canary}\"}}\n" + "expect: canary-silent", func(s *stage) { s.sender.follows = "knock" }, fail, "connected there"},
 		{"canary in a short budget", canaryYAML + "expect: canary-silent", budget(500 * time.Millisecond), open, "budget"},
 		{"canary of nothing", canaryYAML + "expect: canary-silent", dead, open, "nothing arrived"},
 		{"no canary", onceYAML + "expect: canary-silent", nil, open, "no canary"},

@@ -236,6 +236,7 @@ func (h *house) stray(r *wire.Received) {
 }
 
 func (h *house) serve(e *endpoint, carried *event, r *wire.Received) wire.Reply {
+	defer e.trial.catch()
 	a, reply := e.trial.arrive(e, carried, r)
 	if a != nil {
 		h.mu.Lock()
@@ -264,6 +265,7 @@ func (h *house) answered(r *wire.Received, how wire.Fate) {
 	delete(h.taken, r)
 	h.mu.Unlock()
 	if a != nil {
+		defer a.delivery.trial().catch()
 		a.delivery.trial().answered(a, how)
 	}
 }

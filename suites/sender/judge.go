@@ -218,6 +218,9 @@ func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 	j.runs(c, t.limit)
 	f := t.judge(ctx)
 	t.close()
+	if t.panicked != "" {
+		panic(t.panicked) // whoever runs the cases knows what to do
+	}
 	if f.verdict == reports.Pass && t.restsOnAbsence() || f.silent {
 		if control := j.control(ctx, t); control.reason != "" || !f.silent {
 			f = control

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -32,8 +33,9 @@ type trial struct {
 	refusal    *Outcome // of the first endpoint that the sender would not register
 	seen       time.Time
 	over       bool
-	taken      int // attempts
-	bytes      int // of their bodies
+	panicked   string // what a connection's goroutine panicked with
+	taken      int    // attempts
+	bytes      int    // of their bodies
 	evidence   []reports.Exchange
 	figures    []reports.Figure
 	broken     error // the journal could not be written, or a port could not be opened
@@ -267,6 +269,17 @@ func (t *trial) do(ctx context.Context, step int, trigger scenarios.Trigger) {
 		t.complain(fmt.Errorf("%s the sender's endpoint: %s", trigger.Do, out.phrase()))
 	case trigger.Do == "remove":
 		e.registered = false
+	}
+}
+
+// catch keeps a panic on a connection from ending the run: it is told where the case
+// is judged, and costs that case alone.
+func (t *trial) catch() {
+	if r := recover(); r != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
+		t.signal()
 	}
 }
 

@@ -130,14 +130,18 @@ func TestSenderPlanMistakes(t *testing.T) {
 // An address that others can reach must be a flag, and the report says that it was.
 func TestListeningForOthers(t *testing.T) {
 	s := aSender(t)
-	if err := set(t, s.Fields(), "listen", "0.0.0.0:0"); err != nil {
+	if err := set(t, s.Fields(), "listen", "0.0.0.0:8080"); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := s.Plan(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "--public-url") {
+		t.Errorf("every interface, and no URL to tell the sender: error %v", err)
+	}
+	s.PublicURL = "http://example.test:8080"
 	plan, err := s.Plan(t.Context(), nil)
-	if err != nil || len(plan.Notes) != 1 || !strings.Contains(plan.Notes[0], "0.0.0.0:0") {
+	if err != nil || len(plan.Notes) != 1 || !strings.Contains(plan.Notes[0], "0.0.0.0:8080") {
 		t.Errorf("notes %q, error %v", plan.Notes, err)
 	}
-	s.Listen = "[::1]:0"
+	s.Listen, s.PublicURL = "[::1]:0", ""
 	if plan, err := s.Plan(t.Context(), nil); err != nil || plan.Notes != nil {
 		t.Errorf("notes %q, error %v", plan.Notes, err)
 	}

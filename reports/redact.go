@@ -269,7 +269,25 @@ func (r *Redactor) CleanExchange(x Exchange) Exchange {
 		*text = r.Clean(*text)
 	}
 	x.Notes = r.cleanAll(x.Notes)
+	x.TLS = r.cleanTLS(x.TLS)
 	return x
+}
+
+// cleanTLS returns a copy without secrets: names and certificates may hold anything.
+func (r *Redactor) cleanTLS(t *TLS) *TLS {
+	if t == nil {
+		return nil
+	}
+	clean := *t
+	clean.ServerName, clean.Protocol = r.Clean(t.ServerName), r.Clean(t.Protocol)
+	for _, chain := range []*[]Certificate{&clean.Ours, &clean.Theirs} {
+		*chain = slices.Clone(*chain)
+		for i := range *chain {
+			c := &(*chain)[i]
+			c.Subject, c.Issuer, c.Names = r.Clean(c.Subject), r.Clean(c.Issuer), r.cleanAll(c.Names)
+		}
+	}
+	return &clean
 }
 
 func (r *Redactor) cleanAll(texts []string) []string {

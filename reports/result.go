@@ -101,6 +101,7 @@ type Exchange struct {
 	SentBytes     int64    `json:"sent_bytes"`
 	ReceivedBytes int64    `json:"received_bytes"`
 	Remote        string   `json:"remote,omitempty"`
+	TLS           *TLS     `json:"tls,omitempty"`
 	Notes         []string `json:"notes,omitempty"`
 	StartedMS     float64  `json:"started_ms"` // since the run began
 	FirstByteMS   float64  `json:"first_byte_ms,omitempty"`

@@ -319,6 +319,9 @@ func (s screen) inFull(r Result, x Exchange) {
 	for _, note := range notes {
 		s.paragraph("      # ", note)
 	}
+	for _, line := range x.TLS.lines() {
+		s.paragraph("      # ", line)
+	}
 	if r.ofSender() {
 		s.traffic("      < ", x.Received)
 		s.traffic("      > ", x.Sent)

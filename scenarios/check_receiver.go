@@ -24,6 +24,7 @@ func (c *checker) steps(nodes []*strictyaml.Node, steps Steps) {
 		for _, key := range references {
 			c.reference(n.Get(key), key, lines, steps)
 		}
+		c.secured(n.Get("tls"), lines, steps)
 		c.step(n, step)
 		c.naming(n.Get("as"), "step", lines)
 	}
@@ -67,7 +68,7 @@ var stepConflicts = []conflict{
 
 // replayed are the keys that may stand beside replay: nothing else can be changed
 // about bytes that are there already.
-var replayed = []string{"as", "replay", "mutate", "wire", "times", "concurrent", "after", "expect"}
+var replayed = []string{"as", "replay", "mutate", "wire", "tls", "times", "concurrent", "after", "expect"}
 
 func (c *checker) step(n *strictyaml.Node, step *Step) {
 	c.conflicts(n, stepConflicts)

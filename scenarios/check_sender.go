@@ -114,6 +114,7 @@ func (c *checker) endpoint(n *strictyaml.Node, e *Endpoint) {
 		c.problem(p, "write it from its slash on as it is requested, percent-encoded, without a query: /a%20b", "%s cannot be added to a URL's path", strictyaml.Quote(p.Value))
 	}
 	c.query(n.Get("query"))
+	c.secureEndpoint(n.Get("tls"), n)
 	if events := n.Get("events"); events != nil {
 		c.distinct(items(events))
 		for _, event := range items(events) {

@@ -100,6 +100,7 @@ type Step struct {
 	// How it crosses the wire.
 	After      time.Duration `yaml:"after" doc:"wait that long before it is sent"`
 	Wire       *Word         `yaml:"wire" doc:"how the bytes are written to the socket"`
+	TLS        *TLS          `yaml:"tls" doc:"how the connection is made, where it is not made as the run's own are"`
 	Times      int           `yaml:"times" range:"1..20000" doc:"send it that many times"`
 	Concurrent bool          `yaml:"concurrent" doc:"send all of them at once"`
 	Fresh      bool          `yaml:"fresh" doc:"each of the times is a delivery of its own, with its own id"`
@@ -172,6 +173,8 @@ type Vocabulary struct {
 	Wires        []Entry // of a receiver
 	Answers      []Entry // of a sender
 	Addresses    []Entry // of a sender
+	Certificates []Entry // that a receiver is shown by its client, a sender by its server
+	Ciphers      []Entry // sets of cipher suites
 	Expectations []Entry
 	Measures     []Entry
 	Capabilities []Entry

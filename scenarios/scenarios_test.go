@@ -47,6 +47,7 @@ func TestParse(t *testing.T) {
 		return &scenarios.Mutation{Part: part, Word: word(line, column, name, arg)}
 	}
 	chunked, segmented := word(44, 15, "chunked", nil), word(50, 16, "segmented", 1)
+	plainly := word(90, 62, "chunked", nil)
 	const file, name = "everything.yaml", "receiver/every-thing-2"
 	want := &scenarios.Suite{
 		Name: name, File: file, About: "What the language can say,\nover two lines.\n", Source: "RFC 9110",
@@ -97,6 +98,16 @@ func TestParse(t *testing.T) {
 			{
 				Suite: name, File: file, Line: 78, ID: "measured", Source: "RFC 9110", Title: "The window is no wider than the profile says", Level: scenarios.Should,
 				Measure: "tolerance",
+			},
+			{
+				Suite: name, File: file, Line: 83, ID: "secured", Source: "RFC 9110", Title: "A delivery is taken from those whom the certificate names", Level: scenarios.Must,
+				Send: scenarios.Steps{
+					{Line: 87, Column: 9, As: "first", TLS: &scenarios.TLS{}},
+					{Line: 88, Column: 9, TLS: &scenarios.TLS{Certificate: "expired", Version: "tls1.2", Ciphers: "weak", ServerName: "none", Protocols: []string{"h2", "http/1.1"}}},
+					{Line: 89, Column: 9, Replay: "first", TLS: &scenarios.TLS{Resume: "first", Certificate: "none"}},
+					{Line: 90, Column: 9, TLS: &scenarios.TLS{Plain: true}, Mutate: mutation(90, 45, "body", "flip-bit", nil), Wire: &plainly},
+				},
+				Expect: scenarios.Expect{word(91, 13, "rejected", nil)},
 			},
 		},
 	}
@@ -168,6 +179,11 @@ func TestParseSender(t *testing.T) {
 			{Name: "one", Events: []string{"order.paid"}},
 		}},
 		{"a measurement", cases["measured"].Measure, "schedule-shape"},
+		{"endpoints with TLS", cases["secured"].Endpoints, []scenarios.Endpoint{
+			{Name: "main", TLS: &scenarios.EndpointTLS{Certificate: []string{"expired", "good"}, Version: "tls1.1", Ciphers: "weak", Client: "required"}},
+			{Name: "plain", TLS: &scenarios.EndpointTLS{}},
+			{Name: "bad", TLS: &scenarios.EndpointTLS{Certificate: []string{"expired"}}, Canary: true},
+		}},
 	} {
 		if diff := cmp.Diff(tt.want, tt.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)

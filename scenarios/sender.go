@@ -26,6 +26,7 @@ type Endpoint struct {
 	Headers map[string]string `yaml:"headers" doc:"custom headers that the sender is asked for when the endpoint is registered"`
 	Events  []string          `yaml:"events" doc:"event types that the endpoint is registered for; all unless said otherwise"`
 	Canary  bool              `yaml:"canary" doc:"it is never registered: whoever comes there was led there by an answer or by an address"`
+	TLS     *EndpointTLS      `yaml:"tls" doc:"it speaks TLS, on a port of its own"`
 	Dark    time.Duration     `yaml:"dark" doc:"nothing listens there for so long after the case's first event"`
 	Respond Answers           `yaml:"respond" doc:"what it answers, where that is not what the case says"`
 }

@@ -24,6 +24,8 @@ var vocabulary = scenarios.Vocabulary{
 	},
 	Measures:     []scenarios.Entry{{Name: "tolerance", Doc: "how old a delivery may be"}},
 	Wires:        []scenarios.Entry{{Name: "chunked", Doc: "is sent in chunks"}, {Name: "segmented", Arg: scenarios.Number, Doc: "is sent in segments of that many bytes"}},
+	Certificates: []scenarios.Entry{{Name: "none", Doc: "shows no certificate"}, {Name: "expired", Doc: "shows one that has expired"}},
+	Ciphers:      []scenarios.Entry{{Name: "weak", Doc: "that nobody should take"}},
 	Capabilities: []scenarios.Entry{{Name: "hmac", Doc: "signs with an HMAC"}, {Name: "probe", Doc: "tells of its effects"}},
 	Payloads:     []scenarios.Entry{{Name: "unicode", Doc: "text in several scripts"}},
 }
@@ -52,6 +54,8 @@ var senders = scenarios.Vocabulary{
 		{Name: "gap", Arg: scenarios.GapKind, Doc: "keeps within these bounds"},
 	},
 	Measures:     []scenarios.Entry{{Name: "schedule-shape", Doc: "how its gaps grow"}},
+	Certificates: []scenarios.Entry{{Name: "good", Doc: "is what it should be"}, {Name: "expired", Doc: "has expired"}},
+	Ciphers:      []scenarios.Entry{{Name: "weak", Doc: "that nobody should take"}},
 	Capabilities: []scenarios.Entry{{Name: "retries", Doc: "tries again"}, {Name: "own-ports", Doc: "can be told of any port"}},
 	Payloads:     []scenarios.Entry{{Name: "unicode", Doc: "text in several scripts"}},
 }

@@ -117,7 +117,7 @@ func TestSettingsTLSVersions(t *testing.T) {
 	t.Setenv("CANARY", canary)
 	for text, want := range map[string]uint16{"": tls.VersionTLS12, "1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
 		var s suites.Settings
-		path := write(t, "hookanvil.yaml", "target: https://127.0.0.1:1/\nprofile: standard-webhooks\nsecret: env:CANARY\n"+map[bool]string{true: "tls-min: \"" + text + "\"\n"}[text != ""])
+		path := write(t, "hookanvil.yaml", "target: https://127.0.0.1:1/\nprofile: standard-webhooks\nsecret: env:CANARY\n"+map[bool]string{true: "tls-min: " + text + "\n"}[text != ""])
 		if err := suites.FromFile(path, s.Fields()); err != nil {
 			t.Fatal(err)
 		}

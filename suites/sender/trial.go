@@ -273,11 +273,10 @@ func (t *trial) do(ctx context.Context, step int, trigger scenarios.Trigger) {
 }
 
 // catch keeps a panic on a connection from ending the run: it is told where the case
-// is judged, and costs that case alone.
+// is judged, and costs that case alone. The caller holds mu, so that nobody judges in
+// between.
 func (t *trial) catch() {
 	if r := recover(); r != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
 		t.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
 		t.signal()
 	}

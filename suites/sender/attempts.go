@@ -455,10 +455,30 @@ func judgeFailureSeen(t *trial, d *delivery, _ any) finding {
 	}
 	a := d.attempts[0]
 	retries, declared := t.subject.Profile.Retry.Retries(statusOf(a.answer))
+	if to := t.ledTo(d); to != nil {
+		f := failed("it was led to %s, sent %s there, and took the %d that it got for a success: no more came within %s",
+			to.delivery.to.url, to.request.Method, statusOf(to.answer), show(t.seen.Sub(to.ended())))
+		f.late = true
+		return f
+	}
 	if a.answer.Way == nil && declared && !retries {
 		return passed()
 	}
 	return t.tooFew(d, 2)
+}
+
+// ledTo is a request that a delivery's answer led to a canary, and that was answered
+// there as a success; nil where there is none.
+func (t *trial) ledTo(d *delivery) *attempt {
+	for _, other := range t.deliveries {
+		if !other.to.canary() || other.event != nil && other.event != d.event {
+			continue
+		}
+		if i := slices.IndexFunc(other.attempts, (*attempt).succeeded); i >= 0 {
+			return other.attempts[i]
+		}
+	}
+	return nil
 }
 
 // final tells of answers after which a sender may give up at once: the receiver has

@@ -57,7 +57,7 @@ func newHouse(s *Subject) (*house, error) {
 	h.server = wire.Server{Limits: limits, Handle: h.handle, Early: h.early, Observe: h.observe, Answered: h.answered}
 	l, err := s.open(cmp.Or(s.Listen, "127.0.0.1:0"))
 	if err != nil {
-		return nil, fmt.Errorf("listen for deliveries: %w", err)
+		return nil, fmt.Errorf("listen for deliveries: %w; choose another address with --listen, or 127.0.0.1:0 for a port that is free", err)
 	}
 	h.base, h.host = s.PublicURL, "127.0.0.1"
 	if at, _, err := net.SplitHostPort(l.Addr().String()); err == nil && !net.ParseIP(at).IsUnspecified() {

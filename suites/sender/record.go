@@ -52,7 +52,7 @@ type event struct {
 	fired   time.Time
 	problem string // why it could not be fired
 	// declined tells that the sender would not take it, since the endpoint had been
-	// removed before.
+	// removed before, or had said that it was gone.
 	declined bool
 	// batched tells that its token came in a request beside that of another event.
 	batched atomic.Bool

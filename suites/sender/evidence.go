@@ -159,6 +159,9 @@ func (t *trial) figure(name string, value float64, unit, note string) {
 
 // phrase says what an action came to.
 func (o Outcome) phrase() string {
+	if o.Status == http.StatusUnauthorized || o.Status == http.StatusForbidden {
+		return fmt.Sprintf("it was answered %d %s: what the sender's API asks for is given with --hook-header 'Authorization: env:NAME'", o.Status, http.StatusText(o.Status))
+	}
 	if o.Status != 0 {
 		return fmt.Sprintf("it was answered %d %s", o.Status, http.StatusText(o.Status))
 	}

@@ -55,7 +55,10 @@ func (t *trial) scopeOf(step int) scope {
 
 func (e expectation) ask(t *trial, s scope, arg any) finding {
 	if f := t.arrived(s); f.reason != "" && !e.absent {
-		if e.arrival && t.waited(s) {
+		if t.batched(s) {
+			return inconclusive("the event came in one request with others, and what became of it alone cannot be told: have the sender deliver each by itself")
+		}
+		if f.late = t.waited(s); f.late && e.arrival {
 			f.verdict = reports.Fail
 		}
 		return f
@@ -80,6 +83,11 @@ func (t *trial) arrived(s scope) finding {
 		return inconclusive("nothing arrived at the endpoint within %s after the event was fired%s", show(t.seen.Sub(s.events[0].fired)), t.instead())
 	}
 	return inconclusive("%d of %d events did not arrive at the endpoint%s", missing, len(s.events), t.instead())
+}
+
+// batched tells whether an event is missing that came in the request of another.
+func (t *trial) batched(s scope) bool {
+	return slices.ContainsFunc(s.events, func(ev *event) bool { return t.main(ev) == nil && ev.batched.Load() })
 }
 
 // waited tells whether the events had the time to arrive.

@@ -57,7 +57,7 @@ func newHouse(s *Subject) (*house, error) {
 	h.server = wire.Server{Limits: limits, Handle: h.handle, Early: h.early, Observe: h.observe, Answered: h.answered}
 	l, err := s.open(cmp.Or(s.Listen, "127.0.0.1:0"))
 	if err != nil {
-		return nil, fmt.Errorf("listen for deliveries: %w", err)
+		return nil, fmt.Errorf("listen for deliveries: %w; choose another address with --listen, or 127.0.0.1:0 for a port that is free", err)
 	}
 	h.base, h.host = s.PublicURL, "127.0.0.1"
 	if at, _, err := net.SplitHostPort(l.Addr().String()); err == nil && !net.ParseIP(at).IsUnspecified() {
@@ -193,17 +193,25 @@ func (h *house) leadsTo(e *endpoint, path string) bool {
 	return after == e.spec.Path || e.spec.Path != "" && strings.HasPrefix(after, "/")
 }
 
-// carried is the event whose token stands in a request. The caller holds mu.
-func (h *house) carried(r *wire.Received) *event {
+// carried is the event whose token stands in a request, the first where a sender tells
+// of several at once: the others are marked as such. The caller holds mu.
+func (h *house) carried(r *wire.Received) (first *event) {
 	for _, text := range []string{string(r.Body), r.Query, string(r.Head)} {
-		for _, token := range tokens.FindAllString(text, 8) {
-			if e := h.events[token]; e != nil {
-				return e
+		for _, token := range tokens.FindAllString(text, mostTokens) {
+			switch e := h.events[token]; {
+			case e == nil || e == first:
+			case first == nil:
+				first = e
+			default:
+				e.batched.Store(true)
 			}
 		}
 	}
-	return nil
+	return first
 }
+
+// mostTokens bounds the tokens that are read of one part of a request.
+const mostTokens = 64
 
 func (h *house) path() string { return cmp.Or(h.subject.Path, "/hook") }
 
@@ -236,7 +244,6 @@ func (h *house) stray(r *wire.Received) {
 }
 
 func (h *house) serve(e *endpoint, carried *event, r *wire.Received) wire.Reply {
-	defer e.trial.catch()
 	a, reply := e.trial.arrive(e, carried, r)
 	if a != nil {
 		h.mu.Lock()
@@ -265,7 +272,6 @@ func (h *house) answered(r *wire.Received, how wire.Fate) {
 	delete(h.taken, r)
 	h.mu.Unlock()
 	if a != nil {
-		defer a.delivery.trial().catch()
 		a.delivery.trial().answered(a, how)
 	}
 }

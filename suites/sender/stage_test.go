@@ -244,6 +244,7 @@ type dispatcher struct {
 	stop  func()
 	busy  sync.WaitGroup
 
+	workers  chan struct{}                     // one place for each attempt at the same time; nil is no bound
 	delay    time.Duration                     // before the first attempt
 	gaps     []time.Duration                   // after each attempt; when they end, so does the delivery
 	vary     func(time.Duration) time.Duration // jitter
@@ -420,6 +421,10 @@ func (d *dispatcher) attempt(a *try) (status int, wait time.Duration) {
 	d.mu.Lock()
 	d.tries++
 	d.mu.Unlock()
+	if d.workers != nil {
+		d.workers <- struct{}{}
+		defer func() { <-d.workers }()
+	}
 	a.message.Timestamp = d.stage.profile.Stamp(time.Now())
 	if d.mould != nil {
 		d.mould(a)

@@ -89,6 +89,9 @@ func (t *trial) settledAt(ev *event, now time.Time) time.Time {
 	d := t.demandOf(ev.step)
 	delivery := t.main(ev)
 	if delivery == nil {
+		if ev.batched.Load() {
+			return now
+		}
 		if d.silence {
 			return ev.fired.Add(t.silence())
 		}
@@ -229,7 +232,25 @@ func (t *trial) window(last *attempt) time.Duration {
 		// What has been seen after one answer may be otherwise after another.
 		return max(high, t.subject.Limits.Budget/2) + askedFor(last)
 	}
-	return high + high/10 + 2*t.subject.Limits.Slack + askedFor(last)
+	return high + high/10 + 2*t.subject.Limits.Slack + askedFor(last) + 2*t.lag(last.delivery)
+}
+
+// busy is by how much an attempt may be late because the sender has too much to do,
+// as its first one was.
+func (t *trial) busy(d *delivery) time.Duration {
+	return 2 * max(t.lag(d)-t.subject.Limits.Slack, 0)
+}
+
+// lag is how long after an event was fired its first attempt came: what is due now
+// may be as late.
+func (t *trial) lag(d *delivery) time.Duration {
+	switch {
+	case t.subject.waiting():
+		return 0 // a person's own time
+	case d.event == nil:
+		return t.latency()
+	}
+	return max(d.attempts[0].whole.Sub(d.event.fired), t.latency())
 }
 
 func (t *trial) windowIf(wanted bool, last *attempt) time.Duration {
@@ -259,19 +280,26 @@ const (
 	longestAsked = 10 * time.Second
 )
 
-// askedFor is what an answer's Retry-After asks for.
+// askedFor is how much longer an attempt is awaited for an answer's Retry-After.
 func askedFor(a *attempt) time.Duration {
-	text := a.reply.Headers.Get("Retry-After")
-	asked := time.Duration(0)
-	if n, err := strconv.Atoi(text); err == nil {
-		asked = time.Duration(min(n, int(mostAsked/time.Second)+1)) * time.Second
-	} else if at, err := http.ParseTime(text); err == nil {
-		asked = at.Sub(a.ended())
-	}
+	asked := retryAfter(a)
 	if asked > mostAsked {
 		return longestAsked
 	}
 	return max(asked, 0)
+}
+
+// retryAfter is what an answer's Retry-After says, 0 where it says nothing that can
+// be understood; more than mostAsked is cut.
+func retryAfter(a *attempt) time.Duration {
+	text := a.reply.Headers.Get("Retry-After")
+	if n, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(n, int(mostAsked/time.Second)+1)) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return at.Sub(a.ended())
+	}
+	return 0
 }
 
 // watched tells whether the case was watched long enough after an attempt to say

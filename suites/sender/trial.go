@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -273,11 +274,10 @@ func (t *trial) do(ctx context.Context, step int, trigger scenarios.Trigger) {
 }
 
 // catch keeps a panic on a connection from ending the run: it is told where the case
-// is judged, and costs that case alone.
+// is judged, and costs that case alone. The caller holds mu, so that nobody judges in
+// between.
 func (t *trial) catch() {
 	if r := recover(); r != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
 		t.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
 		t.signal()
 	}
@@ -312,7 +312,7 @@ func (t *trial) fire(ctx context.Context, step int, trigger scenarios.Trigger, e
 			switch {
 			case err != nil:
 				ev.problem = err.Error()
-			case !out.OK() && out.Refused() && !e.registered && t.subject.Register != nil:
+			case !out.OK() && out.Refused() && t.subject.Register != nil && (!e.registered || t.gone(e)):
 				ev.declined = true // there is nobody to deliver to any more
 			case !out.OK():
 				ev.problem = out.phrase()
@@ -324,6 +324,14 @@ func (t *trial) fire(ctx context.Context, step int, trigger scenarios.Trigger, e
 	if t.subject.waiting() && t.subject.Prompt != nil {
 		t.subject.Prompt(t.request(e, max(trigger.Times, 1)))
 	}
+}
+
+// gone tells whether an endpoint has said that it is gone, so that nobody need be
+// delivered to there. The caller holds mu.
+func (t *trial) gone(e *endpoint) bool {
+	return slices.ContainsFunc(t.deliveries, func(d *delivery) bool {
+		return d.to == e && slices.ContainsFunc(d.attempts, func(a *attempt) bool { return a.done && statusOf(a.answer) == http.StatusGone })
+	})
 }
 
 // request asks a person for events.

@@ -220,14 +220,13 @@ func (s *Session) together() (alone []scenarios.Case) {
 			first = append(first, c)
 		}
 	}
-	parallel := cmp.Or(s.config.Parallel, s.config.Subject.parallel)
-	s.atOnce(first, parallel)
-	s.atOnce(later, min(parallel, fewer))
+	s.atOnce(first, cmp.Or(s.config.Parallel, s.config.Subject.parallel))
+	s.atOnce(later, cmp.Or(s.config.Parallel, fewer))
 	return alone
 }
 
-// fewer is how many cases that hold the subject up run at the same time: less than a
-// sender has workers, if it is not a small one.
+// fewer is how many cases that hold the subject up run at the same time, unless the
+// user says otherwise: less than a sender has workers, if it is not a small one.
 const fewer = 8
 
 // atOnce runs cases, so many of them at the same time.

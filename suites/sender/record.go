@@ -24,7 +24,8 @@ type endpoint struct {
 	registration []byte       // what the sender answered when it was registered
 	registered   bool
 
-	connections int // on a port of its own
+	tls         *secured // nil where it speaks none
+	connections int      // on a port of its own
 	incidents   []wire.Incident
 }
 
@@ -327,6 +328,7 @@ func (t *trial) incident(e *endpoint, x wire.Incident) {
 	if len(e.incidents) < keptIncidents {
 		e.incidents = append(e.incidents, x)
 	}
+	t.unmade(e, x)
 	t.signal()
 }
 

@@ -202,6 +202,9 @@ func endpointNeeds(c scenarios.Case, e scenarios.Endpoint) (needs []string) {
 			needs = append(needs, "registration")
 		}
 	}
+	if e.TLS != nil {
+		needs = append(needs, secureNeeds(e.TLS)...)
+	}
 	if ownPort(c, e) {
 		needs = append(needs, "own-ports")
 	}
@@ -263,7 +266,7 @@ func (t *trial) restsOnAbsence() bool {
 // nothing was registered: a sender that does nothing any more has kept no promise by
 // that.
 func (j *Judge) control(ctx context.Context, after *trial) finding {
-	t := j.newTrial(scenarios.Case{Suite: after.c.Suite, ID: after.c.ID, Trigger: scenarios.Triggers{{As: "control"}}})
+	t := j.newTrial(scenarios.Case{Suite: after.c.Suite, ID: after.c.ID, Endpoints: after.trusted(), Trigger: scenarios.Triggers{{As: "control"}}})
 	defer t.close()
 	f := t.open(ctx)
 	if f.reason == "" {
@@ -273,7 +276,10 @@ func (j *Judge) control(ctx context.Context, after *trial) finding {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	after.evidence = append(after.evidence, t.evidence...)
-	if f.reason != "" {
+	switch {
+	case f.reason != "" && after.trusted() != nil:
+		f = inconclusive("the control, an honest event to an endpoint with a good certificate, was not delivered either: %s%s", f.reason, t.distrust())
+	case f.reason != "":
 		f = inconclusive("the control, an honest event behind it, was not delivered either: %s", f.reason)
 	}
 	return t.guarded(ctx, f)
@@ -409,7 +415,7 @@ func (t *trial) unprepared() finding {
 		}
 		s := t.scopeOf(i)
 		e := t.named(trigger.To)
-		late := e.spec.Dark > 0 || e.spec.Address != "" || slices.ContainsFunc(t.script(e, trigger), atConnect)
+		late := e.tls.mayBeRefused() || e.spec.Dark > 0 || e.spec.Address != "" || slices.ContainsFunc(t.script(e, trigger), atConnect)
 		if len(s.events) > 0 && len(s.deliveries) == 0 && !late {
 			f := t.arrived(s)
 			f.late = t.waited(s) && !t.batched(s)

@@ -25,7 +25,8 @@ type endpoint struct {
 	registration []byte       // what the sender answered when it was registered
 	registered   bool
 
-	connections int // on a port of its own
+	tls         *secured // nil where it speaks none
+	connections int      // on a port of its own
 	incidents   []wire.Incident
 }
 
@@ -334,6 +335,7 @@ func (t *trial) incident(e *endpoint, x wire.Incident) {
 	if len(e.incidents) < keptIncidents {
 		e.incidents = append(e.incidents, x)
 	}
+	t.unmade(e, x)
 	t.signal()
 }
 

@@ -20,6 +20,7 @@ type demand struct {
 	all      bool          // as many attempts as the sender makes
 	silence  bool          // no attempt at all is expected
 	again    bool          // one attempt more, where the sender declares that it tries again
+	refusals int           // so many connections that come to nothing
 }
 
 // with joins two demands into one that meets both.
@@ -30,7 +31,7 @@ func (d demand) with(o demand) demand {
 	}
 	return demand{
 		attempts: max(d.attempts, o.attempts), most: most, window: d.window || o.window, quiet: max(d.quiet, o.quiet),
-		all: d.all || o.all, silence: d.silence || o.silence, again: d.again || o.again,
+		all: d.all || o.all, silence: d.silence || o.silence, again: d.again || o.again, refusals: max(d.refusals, o.refusals),
 	}
 }
 
@@ -94,6 +95,9 @@ func (t *trial) settledAt(ev *event, now time.Time) time.Time {
 		}
 		if d.silence {
 			return ev.fired.Add(t.silence())
+		}
+		if ev.to.tls.hopeless() {
+			return t.refusedAt(ev, max(d.refusals, 1), now)
 		}
 		return ev.fired.Add(t.arrival())
 	}
@@ -176,7 +180,7 @@ func (t *trial) unseen() (connections int, dark time.Duration) {
 				n++
 			}
 		}
-		connections = max(connections, n)
+		connections = max(connections, n+e.tls.unfit())
 	}
 	return connections, dark
 }
@@ -269,6 +273,10 @@ func (t *trial) patience(last *attempt) time.Duration {
 	_, high := t.gapAfter(last.n)
 	if high == 0 || t.subject.waiting() {
 		return t.subject.Limits.Budget
+	}
+	for n := range last.delivery.to.tls.unfit() {
+		_, more := t.gapAfter(last.n + n + 1)
+		high += more
 	}
 	return 4*high + 4*t.subject.Limits.Slack + askedFor(last)
 }

@@ -88,6 +88,11 @@ func (t *trial) place(e *endpoint) (err error) {
 	}
 	host := t.house.host
 	hosts := []string{host}
+	if e.spec.TLS != nil {
+		if host, err = t.secureHost(e); err != nil {
+			return err
+		}
+	}
 	form, isForm := addresses.find(e.spec.Address)
 	if isForm && len(form.listen) > 0 {
 		hosts = form.listen
@@ -96,7 +101,7 @@ func (t *trial) place(e *endpoint) (err error) {
 		return err
 	}
 	at := place{port: e.port.number, path: e.requestPath(), name: e.token + domain}
-	e.url = "http://" + net.JoinHostPort(host, at.port) + at.path
+	e.url = e.scheme() + "://" + net.JoinHostPort(host, at.port) + at.path
 	if isForm {
 		e.url = form.url(at)
 		if form.answers != nil {
@@ -112,14 +117,14 @@ const domain = ".hookanvil.test"
 // ownPort tells whether an endpoint cannot share its port: where the connection
 // itself is scripted, or where every connection is a finding.
 func ownPort(c scenarios.Case, spec scenarios.Endpoint) bool {
-	if spec.Canary && spec.Address == "" {
+	if spec.Canary && spec.Address == "" && spec.TLS == nil {
 		return false // it is reached wherever the endpoint is that leads there
 	}
 	scripted := slices.ContainsFunc(slices.Concat(c.Respond, spec.Respond), atConnect)
 	for _, trigger := range c.Trigger {
 		scripted = scripted || cmp.Or(trigger.To, scenarios.Main) == spec.Name && slices.ContainsFunc(trigger.Respond, atConnect)
 	}
-	return scripted || spec.Address != "" || spec.Dark > 0
+	return scripted || spec.Address != "" || spec.Dark > 0 || spec.TLS != nil
 }
 
 // register tells the sender of an endpoint.
@@ -136,7 +141,7 @@ func (t *trial) register(ctx context.Context, e *endpoint) finding {
 		return t.issued(e)
 	}
 	t.refusal = &out
-	if !t.expects("refused", "refused-or-silent", "refused-or-inert") {
+	if !t.expects("refused", "refused-or-silent", "refused-or-inert", "refused-or-unsent", "no-request") {
 		return inconclusive("the sender did not register the endpoint %s: %s", e.url, out.phrase())
 	}
 	return passed()
@@ -174,6 +179,9 @@ func (t *trial) values(e *endpoint, ev *event, trigger scenarios.Trigger) Values
 	v := Values{
 		URL: e.url, Token: ev.token, Event: trigger.Event, Endpoint: e.spec.Name, Data: []byte("{}"),
 		Headers: e.spec.Headers, Events: e.spec.Events, Registration: e.registration, Secret: secretOf(t.subject.Profile, t.subject.Keys),
+	}
+	if e.tls != nil {
+		v.ClientCertificate, v.ClientKey = e.tls.certificate, e.tls.key
 	}
 	if v.Event == "" && t.subject.Profile.Event != nil {
 		v.Event = t.subject.Profile.Event.Value

@@ -278,5 +278,5 @@ func judgeWellFormed(t *trial, _ scope, _ any) finding {
 // kept for a request that did not come, is its own affair, and so is an answer that it
 // did not take.
 func malformed(x wire.Incident) bool {
-	return x.Kind != wire.Silent && x.Kind != wire.Unanswered && x.Kind != wire.Crowded
+	return x.Kind != wire.NoTLS && x.Kind != wire.Silent && x.Kind != wire.Unanswered && x.Kind != wire.Crowded
 }

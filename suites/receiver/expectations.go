@@ -54,6 +54,7 @@ func init() {
 			judge: func(t *trial, s []seen, _ any) finding { return judgeAccepted(t, s[0]) }},
 		{Entry: word("", "rejected", "refuses the delivery on purpose and does not act on it"), negative: true,
 			judge: func(_ *trial, s []seen, _ any) finding { return judgeRejected(s[0]) }},
+		{Entry: word("", "denied", "refuses the connection, or the delivery, for what is wrong with its TLS, and does not act on it"), negative: true, judge: judgeDenied},
 		{Entry: wordWith("", "accepted-or", scenarios.Statuses, "accepts the delivery, or answers with one of these statuses and does not act on it"), negative: true,
 			judge: judgeAcceptedOr},
 		{Entry: wordWith("", "status", scenarios.Statuses, "answers with one of these statuses and does not act on the delivery"), negative: true, judge: judgeStatus},

@@ -39,6 +39,7 @@ type Settings struct {
 	CA            string `yaml:"ca" role:"receiver" doc:"PEM file of the authorities that the target's certificate may come from, instead of the system's"`
 	TLSPassphrase string `yaml:"tls-passphrase" role:"receiver" place:"secret" doc:"where the passphrase of the private key is: env:NAME or file:PATH"`
 	TLSMin        string `yaml:"tls-min" role:"receiver" enum:"1.0,1.1,1.2,1.3" doc:"lowest version of TLS that is spoken with the target: 1.0, 1.1, 1.2 or 1.3 (default 1.2)"`
+	ClientName    string `yaml:"client-name" role:"receiver" doc:"whom the client certificates name that --pki signs: somebody whom the target admits (default 'hookanvil client'; a DNS name stands among the alternative names as well)"`
 	ServerName    string `yaml:"server-name" role:"receiver" doc:"name that is sent to the target and expected in its certificate, instead of the host in --target"`
 
 	Trigger       string        `yaml:"trigger" role:"sender" doc:"what has the sender deliver an event: 'METHOD URL [BODY]' or 'exec COMMAND'; {url}, {token}, {event}, {data} are filled in; without it you fire the events, when you are told to"`

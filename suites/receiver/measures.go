@@ -175,6 +175,10 @@ func (t *trial) besides(ctx context.Context, what string, disturb func(during fu
 // slowClients holds connections that send a byte at a time, and measures beside them.
 func (t *trial) slowClients(ctx context.Context) finding {
 	const clients = 50
+	to, err := t.endpointFor(scenarios.Step{})
+	if err != nil {
+		return inconclusive("%s", err)
+	}
 	return t.besides(ctx, fmt.Sprintf("beside %d slow connections", clients), func(during func() finding) finding {
 		ctx, cancel := context.WithCancel(ctx)
 		slow := scenarios.Step{Wire: &scenarios.Word{Name: "slow-head"}}
@@ -186,7 +190,7 @@ func (t *trial) slowClients(ctx context.Context) finding {
 				started <- struct{}{}
 				if d, err := t.subject.compose(slow, nil, rand.New(rand.NewPCG(t.seed, 0)), false); err == nil {
 					script, patience := t.script(slow, d.request)
-					t.send(ctx, t.subject.Endpoint, script, patience)
+					t.send(ctx, to, script, patience)
 				}
 			})
 		}()

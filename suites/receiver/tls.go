@@ -16,8 +16,12 @@ import (
 	"github.com/hookanvil/hookanvil/scenarios"
 )
 
-// noCertificate is the word for a client that shows none.
-const noCertificate = "none"
+// Words for certificates that are no faults: that a client shows none, and, to
+// ourselves, the run's own where we have signed it.
+const (
+	noCertificate  = "none"
+	ownCertificate = "own"
+)
 
 // certificateWords are the client certificates that a case can have shown.
 func certificateWords() []scenarios.Entry {
@@ -107,9 +111,13 @@ func (j *Judge) certificate(word string) (*tls.Certificate, error) {
 		}
 		p.stray = authority
 	}
-	c, err := authority.Faulty(word, pki.Client, j.subject.Client)
+	issue := func() (*tls.Certificate, error) { return authority.Faulty(word, pki.Client, j.subject.Client) }
+	if word == ownCertificate {
+		issue = func() (*tls.Certificate, error) { return authority.Good(pki.Client, j.subject.Client) }
+	}
+	c, err := issue()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the client certificate could not be made: %w", err)
 	}
 	if p.issued == nil {
 		p.issued = map[string]*tls.Certificate{}
@@ -128,21 +136,20 @@ func (t *trial) endpointFor(step scenarios.Step) (wire.Endpoint, error) {
 	if t.resumed(step.As) {
 		e.TLS.ClientSessionCache = t.sessionOf(step.As)
 	}
-	if spec == nil {
-		return e, nil
+	shown := ownCertificate
+	if spec != nil {
+		t.shape(e.TLS, spec)
+		shown = cmp.Or(spec.Certificate, shown)
 	}
-	if spec.Plain {
+	if spec != nil && spec.Plain {
 		e.TLS = nil
+	}
+	if shown == ownCertificate && (e.Identity != nil || t.subject.Authority == nil) {
 		return e, nil
 	}
-	if spec.Certificate != "" {
-		var err error
-		if e.Identity, err = t.certificate(spec.Certificate); err != nil {
-			return e, fmt.Errorf("the client certificate could not be made: %w", err)
-		}
-	}
-	t.shape(e.TLS, spec)
-	return e, nil
+	var err error
+	e.Identity, err = t.certificate(shown)
+	return e, err
 }
 
 // elsewhere is a name that no receiver serves.

@@ -25,9 +25,11 @@ type shownChain struct {
 // not.
 func ofChain(look func(t *trial, c shownChain) finding) func(*trial, context.Context) finding {
 	return func(t *trial, ctx context.Context) finding {
-		e := t.subject.Endpoint
+		e, err := t.endpointFor(scenarios.Step{})
+		if err != nil {
+			return inconclusive("%s", err)
+		}
 		c := shownChain{name: e.TLS.ServerName, roots: e.TLS.RootCAs, at: time.Now()}
-		e.TLS = e.TLS.Clone()
 		e.TLS.InsecureSkipVerify = true
 		d, err := t.prepare(scenarios.Step{}, false)
 		if err != nil {

@@ -130,7 +130,9 @@ var capabilities = capabilityTable{
 	{word("", "tls", "is reached through TLS"),
 		func(s *Subject) bool { return s.Endpoint.TLS != nil }, runLacks("the target is reached without TLS")},
 	{word("", "client-certificate", "demands a client certificate, and the run has one"),
-		func(s *Subject) bool { return s.Endpoint.TLS != nil && s.Endpoint.Identity != nil }, lacksCertificate},
+		func(s *Subject) bool {
+			return s.Endpoint.TLS != nil && (s.Endpoint.Identity != nil || s.Authority != nil)
+		}, lacksCertificate},
 	{word("", "pki", "trusts an authority of ours for its clients"),
 		func(s *Subject) bool { return s.Endpoint.TLS != nil && s.Authority != nil }, lacksAuthority},
 	{word("", "plain-http", "is reached without TLS"),

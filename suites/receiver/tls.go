@@ -295,7 +295,10 @@ func deniedBy(step scenarios.Step, r reading) finding {
 		if denials[r.TLS.Alert] || !shows { // where nothing is shown, there is nothing else to refuse than what was offered
 			return finding{verdict: reports.Pass, reason: "refused by the alert " + wire.AlertName(r.TLS.Alert)}
 		}
-		return inconclusive("%s, which does not say that it was refused for what is wrong with its TLS", r.phrase)
+		// stunnel refuses whom it does not admit by internal_error: no more than a close.
+		f := inconclusive("%s, which does not say that it was refused for what is wrong with its TLS", r.phrase)
+		f.silent, f.closed = true, true
+		return f
 	case wire.Closed, wire.WasReset, wire.TLSClosed, wire.WriteFailed:
 		f := silence(r)
 		f.closed = f.silent
@@ -304,9 +307,10 @@ func deniedBy(step scenarios.Step, r reading) finding {
 	return silence(r)
 }
 
-// unattributed is what a connection that is closed without a word amounts to, where
-// honest deliveries before, between and after were accepted.
-var unattributed = fmt.Sprintf("closed without an alert or an answer, %d times out of %d between accepted deliveries: unattributed", repeats, repeats)
+// unattributed is what a connection that is closed without a word, or by an alert that
+// says nothing of it, amounts to, where honest deliveries before, between and after
+// were accepted.
+var unattributed = fmt.Sprintf("closed without an answer or an alert that says why, %d times out of %d between accepted deliveries: unattributed", repeats, repeats)
 
 // mend says what may help where no connection with TLS comes about.
 func (j *Judge) mend(r reading) string {

@@ -30,6 +30,10 @@ type EndpointTLS struct {
 	Version     string   `yaml:"version" enum:"tls1.0,tls1.1,tls1.2,tls1.3" doc:"the newest version that it speaks"`
 	Ciphers     string   `yaml:"ciphers" words:"ciphers" doc:"the only cipher suites that it speaks"`
 	Client      string   `yaml:"client" enum:"asked,required" doc:"whether it asks the sender for a certificate, or demands one"`
+	Host        string   `yaml:"host" enum:"address,name" doc:"whether its URL has an address or a name; an address unless said otherwise"`
+	// Identity is a fault of the client certificate that the sender is given, where it
+	// takes one for each endpoint.
+	Identity string `yaml:"identity" enum:"none,expired,other-key" doc:"the client certificate that the sender is given for it, where it takes one for each endpoint: none, or one with a fault; a good one unless said otherwise"`
 }
 
 // secured checks how a delivery's connection is made; lines holds the names of the
@@ -77,6 +81,9 @@ func (c *checker) secureEndpoint(n, endpoint *strictyaml.Node) {
 		}
 	}
 	c.certificates(n)
+	if identity := n.Get("identity"); identity != nil && n.Get("client") == nil {
+		c.problem(identity, "add client: asked or client: required", "the sender is given a certificate that nobody asks it for")
+	}
 	if list := n.Get("certificate"); list != nil && list.Kind == strictyaml.List {
 		c.count(list, len(list.Items), maxAnswers)
 	}

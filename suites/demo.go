@@ -114,7 +114,10 @@ func (x *Exhibit) exhibit(ctx context.Context, profile, defect string, cases []s
 // no more.
 func again(c scenarios.Case, s Subject, profile, defect string) string {
 	if s.About.Role == senderRole {
-		return fmt.Sprintf("hookanvil run %s  # while this runs: hookanvil reference sender --profile %s --defect %s --write-config hookanvil.yaml", c.Name(), profile, defect)
+		if defect != "" {
+			defect = " --defect " + defect
+		}
+		return fmt.Sprintf("hookanvil run %s  # while this runs: hookanvil reference sender --profile %s%s --write-config hookanvil.yaml", c.Name(), profile, defect)
 	}
 	return fmt.Sprintf("hookanvil run %s --target %s --profile %s --secret env:WEBHOOK_SECRET", c.Name(), s.About.Target, profile)
 }

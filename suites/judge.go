@@ -32,9 +32,10 @@ type Judge interface {
 	Run(ctx context.Context, c scenarios.Case) reports.Result
 }
 
-// A judge may offer more: when a running case ends at the latest, what the subject
-// was seen to do, and an end.
+// A judge may offer more: which cases hold the subject up, when a running case ends at
+// the latest, what the subject was seen to do, and an end.
 type (
+	considerate interface{ Later(c scenarios.Case) bool }
 	foresighted interface {
 		Until(caseName string) time.Time
 	}

@@ -60,7 +60,7 @@ func (s Settings) subjectOf(ctx context.Context, role string) (Config, error) {
 		return Config{Subject: Sender(subject), Redactor: redactor, Resolver: s.Resolver, Observe: s.Observe, Notes: exposure(subject.Listen)}, nil
 	}
 	subject, redactor, err := s.Receiver(ctx)
-	return Config{Subject: Receiver(subject), Redactor: redactor}, err
+	return Config{Subject: Receiver(subject), Redactor: redactor, Notes: subject.Notes}, err
 }
 
 // cases are those that the names select, all of one role.

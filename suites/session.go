@@ -206,15 +206,35 @@ func (s *Session) run() {
 }
 
 // together runs the cases that may run at the same time, and returns the others.
+// Those that hold the subject up come behind those that do not, and few at a time.
 func (s *Session) together() (alone []scenarios.Case) {
+	var first, later []scenarios.Case
+	j, _ := s.judge.(considerate)
+	for _, c := range s.config.Cases {
+		switch {
+		case s.judge.Exclusive(c):
+			alone = append(alone, c)
+		case j != nil && j.Later(c):
+			later = append(later, c)
+		default:
+			first = append(first, c)
+		}
+	}
+	s.atOnce(first, cmp.Or(s.config.Parallel, s.config.Subject.parallel))
+	s.atOnce(later, cmp.Or(s.config.Parallel, fewer))
+	return alone
+}
+
+// fewer is how many cases that hold the subject up run at the same time, unless the
+// user says otherwise: less than a sender has workers, if it is not a small one.
+const fewer = 8
+
+// atOnce runs cases, so many of them at the same time.
+func (s *Session) atOnce(cases []scenarios.Case, parallel int) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	places := make(chan struct{}, cmp.Or(s.config.Parallel, s.config.Subject.parallel))
-	for _, c := range s.config.Cases {
-		if s.judge.Exclusive(c) {
-			alone = append(alone, c)
-			continue
-		}
+	places := make(chan struct{}, parallel)
+	for _, c := range cases {
 		places <- struct{}{}
 		s.config.gate.enter()
 		running.Go(func() {
@@ -222,7 +242,6 @@ func (s *Session) together() (alone []scenarios.Case) {
 			s.runCase(c)
 		})
 	}
-	return alone
 }
 
 // runCase judges one case, if it is still to be judged.

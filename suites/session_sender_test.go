@@ -90,6 +90,42 @@ func TestSenderSession(t *testing.T) {
 	}
 }
 
+// What holds a sender up is judged behind everything else, and little of it at a time.
+func TestHoldingCasesComeLater(t *testing.T) {
+	s := senderSpecimen(t, "standard-webhooks", "")
+	holding := []string{
+		"sender/timeout/no-answer", "sender/timeout/body-drips", "sender/timeout/head-drips", "sender/timeout/patient", "sender/timeout/slow-failure",
+		"sender/timeout/silent-connection", "sender/timeout/switching-protocols", "sender/timeout/twice-no-answer", "sender/timeout/no-answer-failure",
+		"sender/retry/success-after-timeout", "sender/retry/slow-success", "sender/signature/retry-after-timeout-signed",
+	}
+	holds := map[string]bool{}
+	for _, name := range holding {
+		holds[name] = true
+	}
+	most := 0
+	run, err := complete(t, t.Context(), suites.Config{
+		Subject: suites.Sender(s.Subject), Cases: choose(t, append(holding, "sender/retry/2xx-success-200", "sender/retry/count")...),
+		Watch: func(p suites.Progress) {
+			n := 0
+			for _, name := range p.Running {
+				if holds[name] {
+					n++
+				}
+			}
+			if n > 0 && n < len(p.Running) {
+				t.Errorf("run at the same time: %q", p.Running)
+			}
+			most = max(most, n)
+		},
+	})
+	if err != nil || run.ExitCode() != reports.ExitPassed {
+		t.Errorf("exit code %d, error %v: %q", run.ExitCode(), err, append(withVerdict(run, reports.Fail), withVerdict(run, reports.Inconclusive)...))
+	}
+	if most == 0 || most > 8 {
+		t.Errorf("%d cases held the sender up at the same time", most)
+	}
+}
+
 // A profile that somebody wrote is not overwritten, even if it has come to be there
 // while the run went on.
 func TestObserveOverwritesNothing(t *testing.T) {

@@ -33,6 +33,13 @@ type Settings struct {
 	AckDeadline   time.Duration `yaml:"ack-deadline" role:"receiver" doc:"time within which a delivery must be answered; the profile's unless given"`
 	SlowLimit     time.Duration `yaml:"slow-limit" role:"receiver" doc:"time within which a request that does not get on must be ended (default 10s)"`
 
+	Cert          string `yaml:"cert" role:"receiver" doc:"file of the certificate that is shown to a target which asks for one: PEM, the certificate itself first, or PKCS#12"`
+	Key           string `yaml:"key" role:"receiver" doc:"PEM file of its private key, where --cert holds none"`
+	CA            string `yaml:"ca" role:"receiver" doc:"PEM file of the authorities that the target's certificate may come from, instead of the system's"`
+	TLSPassphrase string `yaml:"tls-passphrase" role:"receiver" place:"secret" doc:"where the passphrase of the private key is: env:NAME or file:PATH"`
+	TLSMin        string `yaml:"tls-min" role:"receiver" enum:"1.0,1.1,1.2,1.3" doc:"lowest version of TLS that is spoken with the target: 1.0, 1.1, 1.2 or 1.3 (default 1.2)"`
+	ServerName    string `yaml:"server-name" role:"receiver" doc:"name that is sent to the target and expected in its certificate, instead of the host in --target"`
+
 	Trigger       string        `yaml:"trigger" role:"sender" doc:"what has the sender deliver an event: 'METHOD URL [BODY]' or 'exec COMMAND'; {url}, {token}, {event}, {data} are filled in; without it you fire the events, when you are told to"`
 	Register      string        `yaml:"register" role:"sender" doc:"what registers an endpoint, in the same form; {url}, {secret}, {events}, {headers} are filled in"`
 	Remove        string        `yaml:"remove" role:"sender" doc:"what removes it; {register:/id} is what the answer to --register says there"`

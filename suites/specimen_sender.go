@@ -1,12 +1,14 @@
 package suites
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/reference"
 	"github.com/hookanvil/hookanvil/fixtures/resolver"
@@ -36,8 +38,8 @@ func quick(p *profile.Profile) *profile.Profile {
 }
 
 // SenderSpecimen is a running reference sender, with everything that a judge can
-// be told of a subject: each kind of hook, the secret after a rotation, and a
-// resolver.
+// be told of a subject: each kind of hook, the secret after a rotation, a resolver,
+// and an authority that it trusts.
 type SenderSpecimen struct {
 	Subject sender.Subject
 	*reference.Sender
@@ -51,7 +53,11 @@ type SenderSpecimen struct {
 func NewSenderSpecimen(p *profile.Profile, defect string, seed uint64, limits sender.Limits) (*SenderSpecimen, error) {
 	p = quick(p)
 	r := rand.New(rand.NewPCG(seed, seed))
-	s := &SenderSpecimen{Subject: sender.Subject{Profile: p, Limits: limits, Untrusted: true}, resolver: resolver.New()}
+	authority, err := pki.New()
+	if err != nil {
+		return nil, err
+	}
+	s := &SenderSpecimen{Subject: sender.Subject{Profile: p, Limits: limits, Untrusted: true, Authority: authority}, resolver: resolver.New()}
 	if p.Signed() {
 		s.Subject.SecretAt, s.Subject.Next = "/secret", p.NewKeys(r)
 	}
@@ -59,9 +65,9 @@ func NewSenderSpecimen(p *profile.Profile, defect string, seed uint64, limits se
 		return nil, err
 	}
 	s.Subject.Resolver = s.resolver
-	var err error
 	s.Sender, err = reference.NewSender(reference.SenderOptions{
 		Profile: p, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: s.resolver.Addr(), Defect: defect,
+		Roots: []*x509.Certificate{authority.Root()},
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.resolver.Close())
@@ -83,7 +89,7 @@ func (s *SenderSpecimen) hook() error {
 		action *sender.Action
 	}{
 		{`POST %s/events {"endpoint":"{register:/id}","type":"{event}","token":"{token}","data":{data}}`, &s.Subject.Trigger},
-		{`POST %s/endpoints {"url":"{url}","events":{events},"headers":{headers}}`, &s.Subject.Register},
+		{`POST %s/endpoints {"url":"{url}","events":{events},"headers":{headers},"client_certificate":"{client_certificate}","client_key":"{client_key}"}`, &s.Subject.Register},
 		{`DELETE %s/endpoints/{register:/id}`, &s.Subject.Remove},
 		{`POST %s/endpoints/{register:/id}/rotate {"secret":"{secret}"}`, &s.Subject.Rotate},
 		{`POST %s/restart`, &s.Subject.Restart},

@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki/material"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/profiles"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
@@ -72,8 +74,46 @@ func (s Settings) receiver(ctx context.Context, v *vault) (subject receiver.Subj
 		return subject, err
 	}
 	subject.Limits = receiver.Limits{Answer: s.AckDeadline, Slow: s.SlowLimit}
-	subject.Endpoint, err = wire.Resolve(ctx, subject.URL)
-	return subject, err
+	read, err := s.material(subject.URL, v)
+	if err != nil {
+		return subject, err
+	}
+	subject.Notes = read.Notes
+	if subject.Endpoint, err = wire.Resolve(ctx, subject.URL); err != nil {
+		return subject, err
+	}
+	secure(&subject.Endpoint, read)
+	return subject, nil
+}
+
+// material reads what the settings name for TLS. It would do nothing to a target
+// that is reached without, and who gives it there expects something of it.
+func (s Settings) material(target *url.URL, v *vault) (*material.Material, error) {
+	o := material.Options{Cert: s.Cert, Key: s.Key, CA: s.CA, MinVersion: s.TLSMin, ServerName: s.ServerName}
+	for _, given := range []struct{ flag, value string }{
+		{"cert", s.Cert}, {"key", s.Key}, {"ca", s.CA}, {"tls-passphrase", s.TLSPassphrase}, {"tls-min", s.TLSMin}, {"server-name", s.ServerName},
+	} {
+		if given.value != "" && target.Scheme != "https" {
+			return nil, fmt.Errorf("use --%s: it is for TLS, and the target %s is reached without; write the target with https://, or leave --%s out",
+				given.flag, strictyaml.Quote(s.Target), given.flag)
+		}
+	}
+	if s.TLSPassphrase != "" {
+		var err error
+		if o.Passphrase, err = v.read(s.TLSPassphrase); err != nil {
+			return nil, fmt.Errorf("read --tls-passphrase: %w", err)
+		}
+	}
+	return material.Load(o)
+}
+
+// secure has the connections to an endpoint use the material.
+func secure(e *wire.Endpoint, m *material.Material) {
+	if e.TLS == nil {
+		return
+	}
+	e.TLS.RootCAs, e.TLS.MinVersion, e.Identity = m.Roots, m.MinVersion, m.Identity
+	e.TLS.ServerName = cmp.Or(m.ServerName, e.TLS.ServerName)
 }
 
 // Signer makes the profile and the keys that the settings name.

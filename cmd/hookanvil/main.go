@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/scenarios/strictyaml"
 	"github.com/hookanvil/hookanvil/suites"
 )
 
@@ -92,13 +93,27 @@ error; 3 nothing failed, yet something was inconclusive; 4 hookanvil itself fail
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; %s --help shows the flags", err, cmd.CommandPath())
+		return fmt.Errorf("%w; %s%s --help shows the flags", err, meant(cmd, err), cmd.CommandPath())
 	})
 	root.AddCommand(
 		newDemo(), newRun(), newList(), newExplain(), newValidate(), newSchema(), newProfiles(), newMatrix(),
-		newReference(), newSign(), newVerify(), newSend(), newListen(), newReplay(), newReport(), newVersion(),
+		newReference(), newSign(), newVerify(), newSend(), newListen(), newReplay(), newReport(), newPKI(), newVersion(),
 	)
 	return root
+}
+
+// meant asks whether an unknown flag is one of the command's, misspelt.
+func meant(cmd *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near := strictyaml.Suggest(unknown.GetSpecifiedName(), names); near != "" {
+		return "did you mean --" + near + "? "
+	}
+	return ""
 }
 
 // interruptible returns a context that the first ^C ends; the second ends the

@@ -25,7 +25,8 @@ control is sent. Mutations and ways of writing are the words of the scenarios.`,
   hookanvil send --wire chunked:7 --payload unicode ...`,
 		Args: cobra.NoArgs,
 	}
-	complete := bind(cmd, &settings, "target", "profile", "secret", "second-secret", "retired-secret", "other-secret", "other-path", "header", "ack-deadline", "slow-limit", "seed")
+	complete := bind(cmd, &settings, "target", "profile", "secret", "second-secret", "retired-secret", "other-secret", "other-path", "header", "ack-deadline", "slow-limit",
+		"cert", "key", "ca", "tls-passphrase", "tls-min", "server-name", "seed")
 	cmd.Flags().StringVar(&step.Mutate, "mutate", "", "how it departs from an honest one: PART=WORD or PART=WORD:ARGUMENT")
 	cmd.Flags().StringVar(&step.Wire, "wire", "", "how it is written to the socket: WORD or WORD:ARGUMENT")
 	cmd.Flags().StringVar(&step.Payload, "payload", "", "name of a payload, or @FILE; the profile's own unless given")
@@ -50,6 +51,9 @@ control is sent. Mutations and ways of writing are the words of the scenarios.`,
 			return fmt.Errorf("send a delivery: %w", err)
 		}
 		var b strings.Builder
+		for _, note := range subject.Notes {
+			fmt.Fprintf(&b, "note: %s\n", note)
+		}
 		for _, x := range exchanges {
 			show(&b, redactor.CleanExchange(x))
 		}

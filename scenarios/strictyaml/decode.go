@@ -79,7 +79,7 @@ func (d *decoder) fields(n *Node, v reflect.Value) {
 			continue
 		}
 		before := len(d.errs)
-		d.decode(n.Items[i], v.Field(at))
+		d.decode(asWord(n.Items[i], v.Type().Field(at)), v.Field(at))
 		if len(d.errs) == before {
 			d.errs.Add(n, within(n.Items[i], v.Type().Field(at).Tag))
 		}
@@ -89,6 +89,17 @@ func (d *decoder) fields(n *Node, v reflect.Value) {
 			d.errs.Add(n, n.Errorf("%s has no %s", n.Name(), key).Hintf("add %s: it is %s", key, v.Type().Field(index[key]).Tag.Get("doc")))
 		}
 	}
+}
+
+// asWord takes a number for the text that it is one spelling of, where a field has
+// such a word: tls-min: 1.2 can mean nothing else.
+func asWord(n *Node, field reflect.StructField) *Node {
+	if n.Kind != Number || field.Type.Kind() != reflect.String || !slices.Contains(Enum(field.Tag), n.Value) {
+		return n
+	}
+	text := *n
+	text.Kind = Text
+	return &text
 }
 
 // within holds a value against the enum and range of its field's tag.

@@ -110,6 +110,9 @@ func needsOf(c scenarios.Case) []string {
 		if step.At != "" {
 			needs = append(needs, "timestamp")
 		}
+		if step.SameID != "" {
+			needs = append(needs, "id")
+		}
 	}
 	for _, e := range expect {
 		needs = append(needs, expectations.find(e.Name).needs...)

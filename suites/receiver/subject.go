@@ -31,6 +31,8 @@ type Subject struct {
 	Probe   Probe        // counts effects; nil where the subject offers none
 	Answers Answers
 	Limits  Limits
+
+	Notes []string // what is odd about the above, and prevents nothing
 }
 
 // Answers says which answers count as accepted and which as refused. The zero

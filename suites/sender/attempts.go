@@ -77,7 +77,9 @@ func (t *trial) tooFew(d *delivery, n int) finding {
 	case declared && !retries && last.answer.Way == nil:
 		return skipped("it declares to give up after %d", statusOf(last.answer))
 	case !declared && final(last.answer) && !last.succeeded():
-		return inconclusive("%s made, and whether it took %s for a success or gave up cannot be told: declare gives-up-on in the profile's retry section", attempts(made), last.outcome())
+		f := inconclusive("%s made, and whether it took %s for a success or gave up cannot be told: declare gives-up-on in the profile's retry section", attempts(made), last.outcome())
+		f.late = true
+		return f
 	case !last.done:
 		return inconclusive("%s made, and the last was still under way when the budget (--budget) ended", attempts(made))
 	case last.succeeded():
@@ -90,7 +92,9 @@ func (t *trial) tooFew(d *delivery, n int) finding {
 	case t.seen.Before(last.ended().Add(high + askedFor(last) + t.subject.Limits.Slack)):
 		return inconclusive("%s made when the budget (--budget) ended; the next was due %s after the last", attempts(made), show(gap))
 	}
-	return failed("%s made and no more came within %s, while %d are due", attempts(made), show(t.seen.Sub(last.ended())), n)
+	f := failed("%s made and no more came within %s, while %d are due", attempts(made), show(t.seen.Sub(last.ended())), n)
+	f.late = true
+	return f
 }
 
 func attempts(n int) string {
@@ -302,7 +306,7 @@ func judgeSchedule(t *trial, d *delivery, _ any) finding {
 			break
 		}
 		slack := max(t.subject.Limits.Slack, declared/10)
-		least, most := float64(declared)*low-float64(min(slack, declared/4)), float64(declared)*high+float64(slack)
+		least, most := float64(declared)*low-float64(min(slack, declared/4)), float64(declared)*high+float64(slack+t.busy(d))
 		if float64(gap) < least || float64(gap) > most {
 			return failed("attempt %d came %s after the answer to attempt %d; it declares %s", i+2, show(gap), i+1, show(declared))
 		}
@@ -336,7 +340,7 @@ func judgeGrowing(t *trial, d *delivery, _ any) finding {
 	}
 	for i := 1; i < len(gaps); i++ {
 		// With jitter a gap may be shorter than the one before by as much as it varies.
-		least := float64(gaps[i-1])*low/high - float64(t.subject.Limits.Slack)/4
+		least := float64(gaps[i-1])*low/high - float64(t.subject.Limits.Slack/4+t.busy(d))
 		if float64(gaps[i]) < least {
 			return failed("it waited %s after attempt %d, and %s after attempt %d", show(gaps[i-1]), i, show(gaps[i]), i+1)
 		}
@@ -386,7 +390,9 @@ func judgeDelivered(t *trial, s scope, _ any) finding {
 			if f := t.tooFew(d, len(d.attempts)+1); f.verdict != reports.Fail {
 				return f
 			}
-			return failed("%s was never delivered: %s, the last answered %s", d.name(), count(len(d.attempts), "attempt"), d.last().outcome())
+			f := failed("%s was never delivered: %s, the last answered %s", d.name(), count(len(d.attempts), "attempt"), d.last().outcome())
+			f.late = true
+			return f
 		}
 	}
 	return passed()
@@ -449,10 +455,30 @@ func judgeFailureSeen(t *trial, d *delivery, _ any) finding {
 	}
 	a := d.attempts[0]
 	retries, declared := t.subject.Profile.Retry.Retries(statusOf(a.answer))
+	if to := t.ledTo(d); to != nil {
+		f := failed("it was led to %s, sent %s there, and took the %d that it got for a success: no more came within %s",
+			to.delivery.to.url, to.request.Method, statusOf(to.answer), show(t.seen.Sub(to.ended())))
+		f.late = true
+		return f
+	}
 	if a.answer.Way == nil && declared && !retries {
 		return passed()
 	}
 	return t.tooFew(d, 2)
+}
+
+// ledTo is a request that a delivery's answer led to a canary, and that was answered
+// there as a success; nil where there is none.
+func (t *trial) ledTo(d *delivery) *attempt {
+	for _, other := range t.deliveries {
+		if !other.to.canary() || other.event != nil && other.event != d.event {
+			continue
+		}
+		if i := slices.IndexFunc(other.attempts, (*attempt).succeeded); i >= 0 {
+			return other.attempts[i]
+		}
+	}
+	return nil
 }
 
 // final tells of answers after which a sender may give up at once: the receiver has

@@ -206,6 +206,13 @@ func attemptRows() []verdict {
 		{"no success", "trigger: once\nrespond: 302\nexpect: not-taken-for-success", nil, pass, ""},
 		{"a failure that is given up as declared", "trigger: once\nrespond: 400\nexpect: not-taken-for-success", nil, pass, ""},
 		{"taken for a success", "trigger: once\nrespond: 302\nexpect: not-taken-for-success", always, fail, "1 attempt was made"},
+		{"followed, and taken for a success", canaryYAML + "expect: not-taken-for-success", func(s *stage) { s.sender.follows = "same" }, fail, "it was led to"},
+		{"followed as a GET, and given up as declared", canaryYAML + "expect: not-taken-for-success", func(s *stage) {
+			s.sender.follows, s.profile.Retry.GivesUpOn = "get", []int{307}
+		}, fail, "sent GET there"},
+		{"followed, and tried again", canaryYAML + "expect: not-taken-for-success", func(s *stage) {
+			s.sender.follows, s.sender.success = "same", func(int) bool { return false }
+		}, pass, ""},
 		{"taken for a success, in a short budget", "trigger: once\nrespond: 302\nexpect: not-taken-for-success", with(always, budget(time.Second)), open, "budget"},
 		{"a timeout taken for success", hangYAML + "expect: not-taken-for-success", always, fail, "1 attempt was made"},
 		{"half a body taken for success", "trigger: once\nrespond: close-in-body\nexpect: not-taken-for-success", always, fail, "1 attempt was made"},

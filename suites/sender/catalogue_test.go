@@ -51,9 +51,13 @@ func (s *stage) catalogue() map[string]reports.Result {
 func obliging(s *stage) {
 	n := 0
 	var mu sync.Mutex
+	speaksTLS(s)
 	s.subject.SecretAt, s.subject.Untrusted, s.subject.Resolver, s.subject.Next = "/secret", true, resolver.New(), nextKeys
 	secrets := map[string]profile.Secret{}
-	s.subject.Register = action{words: []string{"url", "headers", "events"}, do: func(_ context.Context, v sender.Values) (sender.Outcome, error) {
+	s.subject.Register = action{words: []string{"url", "headers", "events", "client_certificate", "client_key"}, do: func(_ context.Context, v sender.Values) (sender.Outcome, error) {
+		if !s.sender.tls.takes(v) {
+			return sender.Outcome{Status: 422}, nil
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		n++

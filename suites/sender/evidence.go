@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/scenarios"
 )
@@ -18,23 +19,33 @@ const (
 
 // keep records an attempt that is over. The caller holds mu.
 func (t *trial) keep(a *attempt) {
-	x := t.exhibit(a)
+	t.keepExchange(t.exhibit(a))
+	t.sights.see(t, a)
+}
+
+// keepExchange records something that was observed. The caller holds mu.
+func (t *trial) keepExchange(x reports.Exchange) {
 	if err := t.observe(t.c.Name(), x); err != nil && t.broken == nil {
 		t.broken = fmt.Errorf("the observation could not be recorded: %w", err)
 	}
-	t.sights.see(t, a)
 	if len(t.evidence) < keptExchanges {
 		t.evidence = append(t.evidence, x)
 	}
 }
 
-// keepUnfinished records the attempts that are not over when the case ends.
+// keepUnfinished records the attempts, and the connections, that are not over when the
+// case ends.
 func (t *trial) keepUnfinished() {
 	for _, d := range t.deliveries {
 		for _, a := range d.attempts {
 			if !a.done {
 				t.keep(a)
 			}
+		}
+	}
+	for _, e := range t.endpoints {
+		for _, s := range e.tls.open() {
+			t.exhibitConnection(e, s, wire.Incident{})
 		}
 	}
 }
@@ -47,7 +58,7 @@ func (t *trial) exhibit(a *attempt) reports.Exchange {
 		Label: a.name(), Outcome: a.outcome(), Status: a.reply.Status, Notes: t.notesOn(a),
 		Received: reports.Printable(request, shown), ReceivedBytes: int64(len(request)),
 		Sent: reports.Printable(answerText(a), shown), SentBytes: a.how.Sent, Remote: a.request.Remote.String(),
-		StartedMS: milliseconds(a.arrived.Sub(t.started)), FirstByteMS: milliseconds(a.whole.Sub(a.arrived)),
+		TLS: tlsEvidence(a.request.TLS), StartedMS: milliseconds(a.arrived.Sub(t.started)), FirstByteMS: milliseconds(a.whole.Sub(a.arrived)),
 	}
 	if a.done {
 		x.DurationMS = milliseconds(a.ended().Sub(a.arrived))
@@ -86,6 +97,9 @@ func (t *trial) notesOn(a *attempt) (notes []string) {
 		notes = append(notes, fmt.Sprintf("%s after the end of attempt %d", show(a.arrived.Sub(before.ended())), a.n-1))
 	} else if ev := a.delivery.event; ev != nil {
 		notes = append(notes, fmt.Sprintf("%s after the event was fired", show(a.arrived.Sub(ev.fired))))
+	}
+	if s := a.delivery.to.tls.shakeOf(a.request.ConnID); s != nil {
+		notes = append(notes, "over "+s.name())
 	}
 	switch {
 	case !t.subject.Profile.Signed():
@@ -159,6 +173,9 @@ func (t *trial) figure(name string, value float64, unit, note string) {
 
 // phrase says what an action came to.
 func (o Outcome) phrase() string {
+	if o.Status == http.StatusUnauthorized || o.Status == http.StatusForbidden {
+		return fmt.Sprintf("it was answered %d %s: what the sender's API asks for is given with --hook-header 'Authorization: env:NAME'", o.Status, http.StatusText(o.Status))
+	}
 	if o.Status != 0 {
 		return fmt.Sprintf("it was answered %d %s", o.Status, http.StatusText(o.Status))
 	}

@@ -55,8 +55,11 @@ func (t *trial) scopeOf(step int) scope {
 
 func (e expectation) ask(t *trial, s scope, arg any) finding {
 	if f := t.arrived(s); f.reason != "" && !e.absent {
-		if e.arrival && t.waited(s) {
-			f.verdict = reports.Fail
+		if t.batched(s) {
+			return inconclusive("the event came in one request with others, and what became of it alone cannot be told: have the sender deliver each by itself")
+		}
+		if f.late = t.waited(s); f.late && e.arrival {
+			f.verdict, f.silent = reports.Fail, t.trusted() != nil // it may not trust our authority
 		}
 		return f
 	}
@@ -82,10 +85,15 @@ func (t *trial) arrived(s scope) finding {
 	return inconclusive("%d of %d events did not arrive at the endpoint%s", missing, len(s.events), t.instead())
 }
 
+// batched tells whether an event is missing that came in the request of another.
+func (t *trial) batched(s scope) bool {
+	return slices.ContainsFunc(s.events, func(ev *event) bool { return t.main(ev) == nil && ev.batched.Load() })
+}
+
 // waited tells whether the events had the time to arrive.
 func (t *trial) waited(s scope) bool {
 	// Whether somebody else has fired an event is not known.
-	return len(s.events) > 0 && !t.subject.waiting() && !slices.ContainsFunc(s.events, func(ev *event) bool {
+	return len(s.events) > 0 && !t.subject.waiting() && !t.unforeseen() && !slices.ContainsFunc(s.events, func(ev *event) bool {
 		return t.main(ev) == nil && t.seen.Before(ev.fired.Add(t.arrival()))
 	})
 }
@@ -118,6 +126,9 @@ func (t *trial) instead() string {
 	if strays != "" {
 		return "; what came in this run, and is for no endpoint: " + strays
 	}
+	if t.plain() != nil {
+		return "; what came instead was in plain text, to an endpoint whose URL begins with https://"
+	}
 	for _, e := range t.endpoints {
 		for _, x := range e.incidents {
 			if malformed(x) {
@@ -141,7 +152,7 @@ var expectations expectationTable
 
 // The table refers to functions that refer to it; hence init.
 func init() {
-	expectations = slices.Concat(formExpectations, signatureExpectations, attemptExpectations, wholeExpectations)
+	expectations = slices.Concat(formExpectations, signatureExpectations, attemptExpectations, wholeExpectations, tlsExpectations)
 }
 
 // each judges every attempt by itself, and names the one that failed.

@@ -40,6 +40,9 @@ type Values struct {
 	Data     []byte            // {data}: JSON that the event is to carry; an empty object where it is nil
 	Headers  map[string]string // {headers}: custom headers, as a JSON object
 	Events   []string          // {events}: event types, as a JSON list
+	// {client_certificate} and {client_key}: what the sender is to show to the endpoint,
+	// in PEM; empty where that is nothing.
+	ClientCertificate, ClientKey string
 	// Registration is the body of the answer to the hook that registered the
 	// endpoint: {register:/id} is what stands in it at the JSON pointer /id.
 	Registration []byte

@@ -46,13 +46,19 @@ type hookWord struct {
 	text   func(Values) string
 }
 
-const wordRegister = "register"
+const (
+	wordRegister    = "register"
+	wordCertificate = "client_certificate"
+	wordKey         = "client_key"
+)
 
 var hookWords = []hookWord{
 	{"url", false, func(v Values) string { return v.URL }},
 	{"token", false, func(v Values) string { return v.Token }},
 	{"event", false, func(v Values) string { return v.Event }},
 	{"secret", false, func(v Values) string { return v.Secret }},
+	{wordCertificate, false, func(v Values) string { return v.ClientCertificate }},
+	{wordKey, false, func(v Values) string { return v.ClientKey }},
 	{"endpoint", false, func(v Values) string { return v.Endpoint }},
 	{"data", true, func(v Values) string { return orElse(string(v.Data), "{}") }},
 	{"headers", true, func(v Values) string { return orElse(jsonOf(v.Headers), "{}") }},

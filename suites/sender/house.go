@@ -6,11 +6,13 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -27,8 +29,9 @@ import (
 type house struct {
 	subject *Subject
 	server  wire.Server
-	base    *url.URL // of the shared port, as the sender is told of it
-	host    string   // on which endpoints listen that have a port of their own
+	base    *url.URL     // of the shared port, as the sender is told of it
+	host    string       // on which endpoints listen that have a port of their own
+	public  *http.Server // of what the authority says of revocation; nil without an authority
 
 	mu     sync.Mutex
 	rooms  map[string]*endpoint // by their token in the path; also those that are closed
@@ -38,7 +41,9 @@ type house struct {
 	events map[string]*event    // by token
 	strays []string             // the first requests that belong to no endpoint
 	taken  map[*wire.Received]*attempt
-	lost   []wire.Incident // on the shared port, of no endpoint
+	lost   []wire.Incident             // on the shared port, of no endpoint
+	shown  map[string]*tls.Certificate // by endpoints, by fault and host
+	given  map[string]*endpoint        // to the sender for an endpoint: client certificates, as they are encoded
 }
 
 // limits of what a sender can make an endpoint hold. A sender may be slow, yet not
@@ -53,11 +58,11 @@ const keptIncidents = 100
 
 func newHouse(s *Subject) (*house, error) {
 	h := &house{subject: s, rooms: map[string]*endpoint{}, events: map[string]*event{}, taken: map[*wire.Received]*attempt{},
-		guests: map[*endpoint]bool{}, owners: map[string]*trial{}}
+		guests: map[*endpoint]bool{}, owners: map[string]*trial{}, shown: map[string]*tls.Certificate{}, given: map[string]*endpoint{}}
 	h.server = wire.Server{Limits: limits, Handle: h.handle, Early: h.early, Observe: h.observe, Answered: h.answered}
 	l, err := s.open(cmp.Or(s.Listen, "127.0.0.1:0"))
 	if err != nil {
-		return nil, fmt.Errorf("listen for deliveries: %w", err)
+		return nil, fmt.Errorf("listen for deliveries: %w; choose another address with --listen, or 127.0.0.1:0 for a port that is free", err)
 	}
 	h.base, h.host = s.PublicURL, "127.0.0.1"
 	if at, _, err := net.SplitHostPort(l.Addr().String()); err == nil && !net.ParseIP(at).IsUnspecified() {
@@ -67,6 +72,9 @@ func newHouse(s *Subject) (*house, error) {
 		h.base = &url.URL{Scheme: "http", Host: l.Addr().String()}
 	}
 	go h.server.Serve(l) //nolint:errcheck // it ends with the listener; that it ended early shows as silence, and Preflight says so
+	if err := h.publish(); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
 	return h, nil
 }
 
@@ -81,6 +89,9 @@ func (h *house) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := h.server.Shutdown(ctx)
+	if h.public != nil {
+		err = errors.Join(err, h.public.Close())
+	}
 	h.mu.Lock()
 	spent := h.spent
 	h.spent = nil
@@ -193,17 +204,25 @@ func (h *house) leadsTo(e *endpoint, path string) bool {
 	return after == e.spec.Path || e.spec.Path != "" && strings.HasPrefix(after, "/")
 }
 
-// carried is the event whose token stands in a request. The caller holds mu.
-func (h *house) carried(r *wire.Received) *event {
+// carried is the event whose token stands in a request, the first where a sender tells
+// of several at once: the others are marked as such. The caller holds mu.
+func (h *house) carried(r *wire.Received) (first *event) {
 	for _, text := range []string{string(r.Body), r.Query, string(r.Head)} {
-		for _, token := range tokens.FindAllString(text, 8) {
-			if e := h.events[token]; e != nil {
-				return e
+		for _, token := range tokens.FindAllString(text, mostTokens) {
+			switch e := h.events[token]; {
+			case e == nil || e == first:
+			case first == nil:
+				first = e
+			default:
+				e.batched.Store(true)
 			}
 		}
 	}
-	return nil
+	return first
 }
+
+// mostTokens bounds the tokens that are read of one part of a request.
+const mostTokens = 64
 
 func (h *house) path() string { return cmp.Or(h.subject.Path, "/hook") }
 
@@ -236,7 +255,6 @@ func (h *house) stray(r *wire.Received) {
 }
 
 func (h *house) serve(e *endpoint, carried *event, r *wire.Received) wire.Reply {
-	defer e.trial.catch()
 	a, reply := e.trial.arrive(e, carried, r)
 	if a != nil {
 		h.mu.Lock()
@@ -265,7 +283,6 @@ func (h *house) answered(r *wire.Received, how wire.Fate) {
 	delete(h.taken, r)
 	h.mu.Unlock()
 	if a != nil {
-		defer a.delivery.trial().catch()
 		a.delivery.trial().answered(a, how)
 	}
 }
@@ -316,18 +333,24 @@ type port struct {
 func (h *house) openPort(e *endpoint, hosts []string) (*port, error) {
 	p := &port{number: "0"}
 	p.server = wire.Server{
-		Limits: limits, Observe: func(x wire.Incident) { e.trial.incident(e, x) }, Answered: h.answered,
+		Limits: e.limits(), Observe: func(x wire.Incident) { e.trial.incident(e, x) }, Answered: h.answered, Secure: e.secure(),
 		Connected: func(_ netip.AddrPort, id int) *wire.Reply { return e.trial.connected(e, id) },
 		Handle: func(r *wire.Received) wire.Reply {
+			e.trial.requested(e, r)
 			h.mu.Lock()
 			carried := h.carried(r)
 			h.mu.Unlock()
+			if e.tls != nil && !h.leadsTo(e, r.Path) {
+				h.stray(r)
+				return wire.Reply{Status: 404, Body: []byte("no endpoint of this run\n")}
+			}
 			return h.serve(e, carried, r)
 		},
 		Early: func(r *wire.Received) *wire.Reply {
 			if !e.trial.answersEarly(e) {
 				return nil
 			}
+			e.trial.requested(e, r)
 			reply := h.serve(e, nil, r)
 			return &reply
 		},

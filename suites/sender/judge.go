@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -20,6 +21,7 @@ type Judge struct {
 	started time.Time
 	house   *house
 
+	underWay atomic.Int64  // attempts that have not been answered to the end
 	down     string        // why nothing can be judged
 	carried  bool          // the payload carries the token
 	near     bool          // the sender is on this machine, so that its loopback is ours
@@ -99,6 +101,20 @@ func (j *Judge) Exclusive(c scenarios.Case) bool {
 	mixed := !j.carried && !j.subject.addressed() // deliveries cannot be told apart
 	disturbs := j.subject.fixed() && holdsBack(c) // the endpoint of all the others
 	return c.Serial || restarts || c.Measure != "" || j.subject.waiting() || mixed || disturbs
+}
+
+// Later tells whether the case must not begin before the others have ended: it holds
+// the sender up, and one with few workers would be late with everything else.
+func (j *Judge) Later(c scenarios.Case) bool {
+	return slices.ContainsFunc(answersOf(c), func(a scenarios.Answer) bool {
+		return a.Delay != "" || a.Way != nil && slices.Contains(lasting, a.Way.Name)
+	})
+}
+
+// lasting are the ways of answering that go on until the sender ends them.
+var lasting = []string{
+	"hang", "silent-at-connect", "slow-close", "drip-head", "drip-body", "endless-head", "endless-body", "endless-chunk-extension",
+	"huge-body", "interim-flood", "length-too-long", "switching-protocols",
 }
 
 // Lacks says why a case does not apply to the subject; it is empty where it does.
@@ -186,6 +202,9 @@ func endpointNeeds(c scenarios.Case, e scenarios.Endpoint) (needs []string) {
 			needs = append(needs, "registration")
 		}
 	}
+	if e.TLS != nil {
+		needs = append(needs, secureNeeds(e.TLS)...)
+	}
 	if ownPort(c, e) {
 		needs = append(needs, "own-ports")
 	}
@@ -247,7 +266,7 @@ func (t *trial) restsOnAbsence() bool {
 // nothing was registered: a sender that does nothing any more has kept no promise by
 // that.
 func (j *Judge) control(ctx context.Context, after *trial) finding {
-	t := j.newTrial(scenarios.Case{Suite: after.c.Suite, ID: after.c.ID, Trigger: scenarios.Triggers{{As: "control"}}})
+	t := j.newTrial(scenarios.Case{Suite: after.c.Suite, ID: after.c.ID, Endpoints: after.trusted(), Trigger: scenarios.Triggers{{As: "control"}}})
 	defer t.close()
 	f := t.open(ctx)
 	if f.reason == "" {
@@ -257,7 +276,10 @@ func (j *Judge) control(ctx context.Context, after *trial) finding {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	after.evidence = append(after.evidence, t.evidence...)
-	if f.reason != "" {
+	switch {
+	case f.reason != "" && after.trusted() != nil:
+		f = inconclusive("the control, an honest event to an endpoint with a good certificate, was not delivered either: %s%s", f.reason, t.distrust())
+	case f.reason != "":
 		f = inconclusive("the control, an honest event behind it, was not delivered either: %s", f.reason)
 	}
 	return t.guarded(ctx, f)
@@ -294,12 +316,62 @@ func (t *trial) judge(ctx context.Context) finding {
 	if t.refusal == nil && !t.outOfSight() {
 		t.perform(ctx)
 	}
+	f := t.found()
+	for f.late && t.reproves() && ctx.Err() == nil {
+		prompt, told := t.timely(ctx)
+		t.settle(ctx) // what was late may have come meanwhile, and more be due
+		f = t.found()
+		switch {
+		case !f.late || prompt:
+		case told == "" && time.Now().Before(t.limit):
+			continue
+		default:
+			f = inconclusive("%s; %s", f.reason, cmp.Or(told, "yet the sender had no time: it was as late with an honest event behind it, when the budget (--budget) ended"))
+		}
+		break
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
 	t.keepUnfinished()
 	t.conclude()
-	return t.guarded(ctx, t.findings())
+	return t.guarded(ctx, f)
+}
+
+func (t *trial) found() finding {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.findings()
+}
+
+// reproves tells whether an event can be fired behind what is late without coming
+// in its way.
+func (t *trial) reproves() bool {
+	return !t.subject.waiting() && (t.carried || t.subject.addressed())
+}
+
+// timely has an honest event delivered behind one that is late: a sender whose
+// workers are all held up, by the answers of other cases or by their number, has
+// not given anything up. It tells whether the event arrived as soon as others do,
+// or why that cannot be told.
+func (t *trial) timely(ctx context.Context) (prompt bool, told string) {
+	control := t.newTrial(scenarios.Case{Suite: t.c.Suite, ID: t.c.ID, Trigger: scenarios.Triggers{{As: "control"}}})
+	defer control.close()
+	f := control.open(ctx)
+	if f.reason == "" {
+		control.perform(ctx)
+		control.mu.Lock()
+		defer control.mu.Unlock()
+		f = control.unfired()
+	}
+	if f.reason != "" {
+		return false, "the control, an honest event behind it, could not be fired either: " + f.reason
+	}
+	if len(control.deliveries) == 0 {
+		return t.underWay.Load() == 0, "" // nobody is in its way
+	}
+	took := control.deliveries[0].attempts[0].whole.Sub(control.events[0].fired)
+	return took <= 4*t.latency()+2*t.subject.Limits.Slack, ""
 }
 
 // guarded lets no verdict stand that an interruption, or a failure of our own, may
@@ -343,9 +415,11 @@ func (t *trial) unprepared() finding {
 		}
 		s := t.scopeOf(i)
 		e := t.named(trigger.To)
-		late := e.spec.Dark > 0 || e.spec.Address != "" || slices.ContainsFunc(t.script(e, trigger), atConnect)
+		late := e.tls.mayBeRefused() || e.spec.Dark > 0 || e.spec.Address != "" || slices.ContainsFunc(t.script(e, trigger), atConnect)
 		if len(s.events) > 0 && len(s.deliveries) == 0 && !late {
-			return t.arrived(s)
+			f := t.arrived(s)
+			f.late = t.waited(s) && !t.batched(s)
+			return f
 		}
 	}
 	return passed()
@@ -358,6 +432,9 @@ type finding struct {
 	// silent marks a failure that rests on silence, and stands only where the sender
 	// still delivers.
 	silent bool
+	// late marks what rests on an attempt that did not come in time, and stands only
+	// where the sender has time for what is fired now.
+	late bool
 }
 
 func passed() finding { return finding{verdict: reports.Pass} }

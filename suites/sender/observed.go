@@ -93,8 +93,14 @@ func (s *sights) delivery(t *trial, d *delivery) {
 	plain := true
 	for i, gap := range gaps {
 		before, after := d.attempts[i], d.attempts[i+1]
-		if asked := askedFor(before); asked > 0 && asked < time.Minute { // more need not be granted
-			s.kept[gap >= asked-clockError] = true
+		if asked := retryAfter(before); asked > 0 && asked < time.Minute { // more need not be granted
+			_, high := t.gapAfter(before.n)
+			switch {
+			case gap < asked-clockError:
+				s.kept[false] = true
+			case high < asked: // else it would have waited as long without
+				s.kept[true] = true
+			}
 		}
 		if before.answer.Way == nil {
 			s.retried[statusOf(before.answer)] = true
@@ -178,6 +184,9 @@ func (s *sights) retry(declared *profile.Retry) *profile.Retry {
 		if i == 0 {
 			r.Jitter = jitter(nth)
 		}
+	}
+	if r.Attempts > 0 { // a delivery that was given up sooner says nothing of the others
+		r.Attempts = max(r.Attempts, len(r.Schedule)+1)
 	}
 	for _, status := range slices.Sorted(maps.Keys(s.givenUp)) {
 		if !s.retried[status] && !slices.Contains(r.Stops, status) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
@@ -24,7 +25,8 @@ type endpoint struct {
 	registration []byte       // what the sender answered when it was registered
 	registered   bool
 
-	connections int // on a port of its own
+	tls         *secured // nil where it speaks none
+	connections int      // on a port of its own
 	incidents   []wire.Incident
 }
 
@@ -51,8 +53,10 @@ type event struct {
 	fired   time.Time
 	problem string // why it could not be fired
 	// declined tells that the sender would not take it, since the endpoint had been
-	// removed before.
+	// removed before, or had said that it was gone.
 	declined bool
+	// batched tells that its token came in a request beside that of another event.
+	batched atomic.Bool
 	// deliveries are one for each endpoint that it was delivered to.
 	deliveries []*delivery
 }
@@ -127,6 +131,7 @@ func (a *attempt) incoming() profile.Incoming {
 func (t *trial) arrive(e *endpoint, carried *event, r *wire.Received) (*attempt, wire.Reply) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer t.catch()
 	foreign := carried != nil && carried.trial != t
 	// A greeting that some senders send to a new endpoint is no event of the case.
 	greeting := len(t.events) == 0 && !e.canary()
@@ -146,6 +151,7 @@ func (t *trial) arrive(e *endpoint, carried *event, r *wire.Received) (*attempt,
 	d := t.deliveryOf(e, carried, a)
 	a.delivery, a.n = d, len(d.attempts)+1
 	d.attempts = append(d.attempts, a)
+	t.underWay.Add(1)
 	a.answer = answerTo(t.scriptOf(d), a.n)
 	t.verify(a)
 	a.reply = t.replyOf(a.answer)
@@ -281,8 +287,10 @@ func answerTo(script []scenarios.Answer, n int) scenarios.Answer {
 
 // answered notes what became of an answer, and keeps it as evidence.
 func (t *trial) answered(a *attempt, how wire.Fate) {
+	t.underWay.Add(-1)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer t.catch()
 	if t.over {
 		return
 	}
@@ -327,6 +335,7 @@ func (t *trial) incident(e *endpoint, x wire.Incident) {
 	if len(e.incidents) < keptIncidents {
 		e.incidents = append(e.incidents, x)
 	}
+	t.unmade(e, x)
 	t.signal()
 }
 

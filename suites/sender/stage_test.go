@@ -244,6 +244,7 @@ type dispatcher struct {
 	stop  func()
 	busy  sync.WaitGroup
 
+	workers  chan struct{}                     // one place for each attempt at the same time; nil is no bound
 	delay    time.Duration                     // before the first attempt
 	gaps     []time.Duration                   // after each attempt; when they end, so does the delivery
 	vary     func(time.Duration) time.Duration // jitter
@@ -265,6 +266,7 @@ type dispatcher struct {
 	muses    time.Duration                     // before it follows a redirect
 	after    func(a *try)                      // what else is done after an attempt, meanwhile
 	timing   func(took time.Duration)          // is told how long each exchange took
+	tls      *secrecy                          // nil speaks none
 
 	mu    sync.Mutex
 	known []string // URLs that it was told of
@@ -420,6 +422,10 @@ func (d *dispatcher) attempt(a *try) (status int, wait time.Duration) {
 	d.mu.Lock()
 	d.tries++
 	d.mu.Unlock()
+	if d.workers != nil {
+		d.workers <- struct{}{}
+		defer func() { <-d.workers }()
+	}
 	a.message.Timestamp = d.stage.profile.Stamp(time.Now())
 	if d.mould != nil {
 		d.mould(a)
@@ -520,6 +526,10 @@ func (d *dispatcher) exchange(a *try) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	secure := d.tls != nil && strings.HasPrefix(a.url, "https:")
+	if secure {
+		host = net.JoinHostPort("127.0.0.1", mustURL(a.url).Port()) // whatever the name, it leads here
+	}
 	conn, err := d.stage.net.dial(d.ctx, host)
 	if err != nil {
 		return nil, err
@@ -528,6 +538,11 @@ func (d *dispatcher) exchange(a *try) (*http.Response, error) {
 	defer context.AfterFunc(d.ctx, func() { conn.Close() })()
 	if d.deadline > 0 {
 		_ = conn.SetDeadline(time.Now().Add(d.deadline))
+	}
+	if secure {
+		if conn, err = d.tls.shake(d, a, conn); err != nil {
+			return nil, err
+		}
 	}
 	// A receiver may answer, and close, before it has read everything.
 	go func() { _, _ = conn.Write(request) }()

@@ -6,10 +6,12 @@ package sender
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"net"
 	"net/url"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/resolver"
 )
@@ -36,6 +38,12 @@ type Subject struct {
 	// Path is the path of the only endpoint of a sender that cannot be told of
 	// another, /hook where it is empty.
 	Path string
+	// Authority is one that the sender trusts for servers; nil where it trusts none of
+	// ours.
+	Authority *pki.Authority
+	// ClientRoots are whom the certificate that the sender itself has must come from; nil
+	// where it has none.
+	ClientRoots *x509.CertPool
 	// Untrusted tells that strangers may register endpoints, so that the sender must
 	// mind where they lead.
 	Untrusted bool

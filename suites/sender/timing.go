@@ -20,6 +20,7 @@ type demand struct {
 	all      bool          // as many attempts as the sender makes
 	silence  bool          // no attempt at all is expected
 	again    bool          // one attempt more, where the sender declares that it tries again
+	refusals int           // so many connections that come to nothing
 }
 
 // with joins two demands into one that meets both.
@@ -30,7 +31,7 @@ func (d demand) with(o demand) demand {
 	}
 	return demand{
 		attempts: max(d.attempts, o.attempts), most: most, window: d.window || o.window, quiet: max(d.quiet, o.quiet),
-		all: d.all || o.all, silence: d.silence || o.silence, again: d.again || o.again,
+		all: d.all || o.all, silence: d.silence || o.silence, again: d.again || o.again, refusals: max(d.refusals, o.refusals),
 	}
 }
 
@@ -89,8 +90,14 @@ func (t *trial) settledAt(ev *event, now time.Time) time.Time {
 	d := t.demandOf(ev.step)
 	delivery := t.main(ev)
 	if delivery == nil {
+		if ev.batched.Load() {
+			return now
+		}
 		if d.silence {
 			return ev.fired.Add(t.silence())
+		}
+		if ev.to.tls.hopeless() {
+			return t.refusedAt(ev, max(d.refusals, 1), now)
 		}
 		return ev.fired.Add(t.arrival())
 	}
@@ -173,7 +180,7 @@ func (t *trial) unseen() (connections int, dark time.Duration) {
 				n++
 			}
 		}
-		connections = max(connections, n)
+		connections = max(connections, n+e.tls.unfit())
 	}
 	return connections, dark
 }
@@ -229,7 +236,25 @@ func (t *trial) window(last *attempt) time.Duration {
 		// What has been seen after one answer may be otherwise after another.
 		return max(high, t.subject.Limits.Budget/2) + askedFor(last)
 	}
-	return high + high/10 + 2*t.subject.Limits.Slack + askedFor(last)
+	return high + high/10 + 2*t.subject.Limits.Slack + askedFor(last) + 2*t.lag(last.delivery)
+}
+
+// busy is by how much an attempt may be late because the sender has too much to do,
+// as its first one was.
+func (t *trial) busy(d *delivery) time.Duration {
+	return 2 * max(t.lag(d)-t.subject.Limits.Slack, 0)
+}
+
+// lag is how long after an event was fired its first attempt came: what is due now
+// may be as late.
+func (t *trial) lag(d *delivery) time.Duration {
+	switch {
+	case t.subject.waiting():
+		return 0 // a person's own time
+	case d.event == nil:
+		return t.latency()
+	}
+	return max(d.attempts[0].whole.Sub(d.event.fired), t.latency())
 }
 
 func (t *trial) windowIf(wanted bool, last *attempt) time.Duration {
@@ -249,6 +274,10 @@ func (t *trial) patience(last *attempt) time.Duration {
 	if high == 0 || t.subject.waiting() {
 		return t.subject.Limits.Budget
 	}
+	for n := range last.delivery.to.tls.unfit() {
+		_, more := t.gapAfter(last.n + n + 1)
+		high += more
+	}
 	return 4*high + 4*t.subject.Limits.Slack + askedFor(last)
 }
 
@@ -259,19 +288,26 @@ const (
 	longestAsked = 10 * time.Second
 )
 
-// askedFor is what an answer's Retry-After asks for.
+// askedFor is how much longer an attempt is awaited for an answer's Retry-After.
 func askedFor(a *attempt) time.Duration {
-	text := a.reply.Headers.Get("Retry-After")
-	asked := time.Duration(0)
-	if n, err := strconv.Atoi(text); err == nil {
-		asked = time.Duration(min(n, int(mostAsked/time.Second)+1)) * time.Second
-	} else if at, err := http.ParseTime(text); err == nil {
-		asked = at.Sub(a.ended())
-	}
+	asked := retryAfter(a)
 	if asked > mostAsked {
 		return longestAsked
 	}
 	return max(asked, 0)
+}
+
+// retryAfter is what an answer's Retry-After says, 0 where it says nothing that can
+// be understood; more than mostAsked is cut.
+func retryAfter(a *attempt) time.Duration {
+	text := a.reply.Headers.Get("Retry-After")
+	if n, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(n, int(mostAsked/time.Second)+1)) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return at.Sub(a.ended())
+	}
+	return 0
 }
 
 // watched tells whether the case was watched long enough after an attempt to say

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -87,6 +88,11 @@ func (t *trial) place(e *endpoint) (err error) {
 	}
 	host := t.house.host
 	hosts := []string{host}
+	if e.spec.TLS != nil {
+		if host, err = t.secureHost(e); err != nil {
+			return err
+		}
+	}
 	form, isForm := addresses.find(e.spec.Address)
 	if isForm && len(form.listen) > 0 {
 		hosts = form.listen
@@ -95,7 +101,7 @@ func (t *trial) place(e *endpoint) (err error) {
 		return err
 	}
 	at := place{port: e.port.number, path: e.requestPath(), name: e.token + domain}
-	e.url = "http://" + net.JoinHostPort(host, at.port) + at.path
+	e.url = e.scheme() + "://" + net.JoinHostPort(host, at.port) + at.path
 	if isForm {
 		e.url = form.url(at)
 		if form.answers != nil {
@@ -111,14 +117,14 @@ const domain = ".hookanvil.test"
 // ownPort tells whether an endpoint cannot share its port: where the connection
 // itself is scripted, or where every connection is a finding.
 func ownPort(c scenarios.Case, spec scenarios.Endpoint) bool {
-	if spec.Canary && spec.Address == "" {
+	if spec.Canary && spec.Address == "" && spec.TLS == nil {
 		return false // it is reached wherever the endpoint is that leads there
 	}
 	scripted := slices.ContainsFunc(slices.Concat(c.Respond, spec.Respond), atConnect)
 	for _, trigger := range c.Trigger {
 		scripted = scripted || cmp.Or(trigger.To, scenarios.Main) == spec.Name && slices.ContainsFunc(trigger.Respond, atConnect)
 	}
-	return scripted || spec.Address != "" || spec.Dark > 0
+	return scripted || spec.Address != "" || spec.Dark > 0 || spec.TLS != nil
 }
 
 // register tells the sender of an endpoint.
@@ -135,7 +141,7 @@ func (t *trial) register(ctx context.Context, e *endpoint) finding {
 		return t.issued(e)
 	}
 	t.refusal = &out
-	if !t.expects("refused", "refused-or-silent", "refused-or-inert") {
+	if !t.expects("refused", "refused-or-silent", "refused-or-inert", "refused-or-unsent", "no-request") {
 		return inconclusive("the sender did not register the endpoint %s: %s", e.url, out.phrase())
 	}
 	return passed()
@@ -173,6 +179,9 @@ func (t *trial) values(e *endpoint, ev *event, trigger scenarios.Trigger) Values
 	v := Values{
 		URL: e.url, Token: ev.token, Event: trigger.Event, Endpoint: e.spec.Name, Data: []byte("{}"),
 		Headers: e.spec.Headers, Events: e.spec.Events, Registration: e.registration, Secret: secretOf(t.subject.Profile, t.subject.Keys),
+	}
+	if e.tls != nil {
+		v.ClientCertificate, v.ClientKey = e.tls.certificate, e.tls.key
 	}
 	if v.Event == "" && t.subject.Profile.Event != nil {
 		v.Event = t.subject.Profile.Event.Value
@@ -273,11 +282,10 @@ func (t *trial) do(ctx context.Context, step int, trigger scenarios.Trigger) {
 }
 
 // catch keeps a panic on a connection from ending the run: it is told where the case
-// is judged, and costs that case alone.
+// is judged, and costs that case alone. The caller holds mu, so that nobody judges in
+// between.
 func (t *trial) catch() {
 	if r := recover(); r != nil {
-		t.mu.Lock()
-		defer t.mu.Unlock()
 		t.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
 		t.signal()
 	}
@@ -312,7 +320,7 @@ func (t *trial) fire(ctx context.Context, step int, trigger scenarios.Trigger, e
 			switch {
 			case err != nil:
 				ev.problem = err.Error()
-			case !out.OK() && out.Refused() && !e.registered && t.subject.Register != nil:
+			case !out.OK() && out.Refused() && t.subject.Register != nil && (!e.registered || t.gone(e)):
 				ev.declined = true // there is nobody to deliver to any more
 			case !out.OK():
 				ev.problem = out.phrase()
@@ -324,6 +332,14 @@ func (t *trial) fire(ctx context.Context, step int, trigger scenarios.Trigger, e
 	if t.subject.waiting() && t.subject.Prompt != nil {
 		t.subject.Prompt(t.request(e, max(trigger.Times, 1)))
 	}
+}
+
+// gone tells whether an endpoint has said that it is gone, so that nobody need be
+// delivered to there. The caller holds mu.
+func (t *trial) gone(e *endpoint) bool {
+	return slices.ContainsFunc(t.deliveries, func(d *delivery) bool {
+		return d.to == e && slices.ContainsFunc(d.attempts, func(a *attempt) bool { return a.done && statusOf(a.answer) == http.StatusGone })
+	})
 }
 
 // request asks a person for events.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hookanvil/hookanvil/fixtures/payloads"
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/scenarios"
@@ -33,6 +34,15 @@ func Vocabulary() scenarios.Vocabulary {
 	}
 	for _, c := range capabilities {
 		v.Capabilities = append(v.Capabilities, c.Entry)
+	}
+	v.Certificates = append(v.Certificates, word(goodCertificate, "is good, and issued by an authority that the sender trusts"))
+	for _, f := range pki.Faults {
+		if slices.Contains(f.Roles, pki.Server) {
+			v.Certificates = append(v.Certificates, word(f.Name, f.Sentence))
+		}
+	}
+	for _, s := range suitesOfCiphers {
+		v.Ciphers = append(v.Ciphers, s.Entry)
 	}
 	for _, p := range payloads.List() {
 		v.Payloads = append(v.Payloads, word(p.Name, p.Doc))
@@ -128,6 +138,15 @@ var capabilities = capabilityTable{
 	{word("untrusted", "takes registrations from strangers"), func(j *Judge) bool { return j.subject.Untrusted }, runLacks("it takes no registrations from strangers; if it does, say --untrusted")},
 	{word("resolver", "looks names up where we say"), func(j *Judge) bool { return j.subject.Resolver != nil }, runLacks("it has not been pointed at a resolver of ours: --resolver")},
 	{word("second-loopback", "runs where 127.0.0.2 can be listened on"), func(j *Judge) bool { return listens("127.0.0.2") }, runLacks("nothing can listen on 127.0.0.2 here")},
+	{word("pki", "trusts an authority of ours"), func(j *Judge) bool { return j.subject.Authority != nil },
+		runLacks("it trusts no authority of ours: give it the ca.pem of one (hookanvil pki init DIR), and say --pki DIR")},
+	{word("names", "can reach endpoints by names"), func(j *Judge) bool { return j.subject.Resolver != nil || j.near },
+		runLacks("no name leads the sender to us: --resolver")},
+	{word("client-certificates", "shows a client certificate to an endpoint that asks for one"),
+		func(j *Judge) bool { return j.subject.ClientRoots != nil || j.endpointCertificates() },
+		runLacks("it is not known to show a client certificate: --client-ca, or {client_certificate} and {client_key} in --register")},
+	{word("endpoint-certificates", "is told which client certificate to show to an endpoint"), (*Judge).endpointCertificates,
+		runLacks("no client certificate can be given to it for an endpoint: {client_certificate} and {client_key} in --register")},
 	{word("ipv6", "runs where ::1 can be listened on"), func(j *Judge) bool { return listens("::1") }, runLacks("nothing can listen on ::1 here")},
 }
 

@@ -107,11 +107,21 @@ func judgeCanary(t *trial, _ scope, _ any) finding {
 		return inconclusive("the case has no canary")
 	}
 	for _, d := range t.deliveries {
-		if last := d.last(); !last.done || t.seen.Before(last.ended().Add(t.silence())) {
-			return inconclusive("nobody came to the canary for %s, and then the budget (--budget) ended", show(t.seen.Sub(last.ended())))
+		if a := d.led(); !a.done || t.seen.Before(a.ended().Add(t.silence())) {
+			return inconclusive("nobody came to the canary for %s, and then the budget (--budget) ended", show(t.seen.Sub(a.ended())))
 		}
 	}
 	return passed()
+}
+
+// led is the first attempt of a delivery that was answered by a redirect, or the last
+// where none was.
+func (d *delivery) led() *attempt {
+	i := slices.IndexFunc(d.attempts, func(a *attempt) bool { return a.done && statusOf(a.answer)/100 == 3 })
+	if i < 0 {
+		return d.last()
+	}
+	return d.attempts[i]
 }
 
 // untouched demands that nobody has come to an endpoint.
@@ -268,5 +278,5 @@ func judgeWellFormed(t *trial, _ scope, _ any) finding {
 // kept for a request that did not come, is its own affair, and so is an answer that it
 // did not take.
 func malformed(x wire.Incident) bool {
-	return x.Kind != wire.Silent && x.Kind != wire.Unanswered && x.Kind != wire.Crowded
+	return x.Kind != wire.NoTLS && x.Kind != wire.Silent && x.Kind != wire.Unanswered && x.Kind != wire.Crowded
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,7 +105,8 @@ func wholeRows() []verdict {
 		{"canary in a short budget", canaryYAML + "expect: canary-silent", budget(500 * time.Millisecond), open, "budget"},
 		{"canary of nothing", canaryYAML + "expect: canary-silent", dead, open, "nothing arrived"},
 		{"no canary", onceYAML + "expect: canary-silent", nil, open, "no canary"},
-		{"a canary's answer is a success to who follows", canaryYAML + "expect: not-taken-for-success", func(s *stage) { s.sender.follows = "same" }, fail, "1 attempt was made"},
+		{"a canary's answer is a success to who follows", canaryYAML + "expect: not-taken-for-success", func(s *stage) { s.sender.follows = "same" }, fail, "took the 200"},
+		{"tries again without end, and follows nothing", canaryYAML + "expect: canary-silent", gaps(slices.Repeat([]time.Duration{100 * time.Millisecond}, 5000)...), pass, ""},
 
 		{"refused", insideRefusedYAML, registers(onlyOutside(422)), pass, ""},
 		{"registered", insideRefusedYAML, registers(created), fail, "it registered"},
@@ -136,6 +139,8 @@ func wholeRows() []verdict {
 		{"silent, and dead by now", silentYAML, with(registers(created), dies(3)), open, "control"},
 		{"silent in a short budget", silentYAML, with(registers(created), budget(700*time.Millisecond)), open, "only"},
 		{"silent after a 410", goneYAML, nil, pass, ""},
+		{"refused after a 410", goneYAML, with(registers(created), refusesTheGone), pass, ""},
+		{"refused after a 200", strings.Replace(goneYAML, "410", "200", 1), with(registers(created), refusesAfter(2)), open, "could not be fired"},
 		{"not silent after a 410", goneYAML, forgetful, fail, "came"},
 		{"silent, since it was before", goneYAML, losesOnly(2), open, "nothing arrived"},
 		{"silent, and a person fires", goneYAML, with(func(s *stage) { s.blind, s.subject.Trigger = true, nil }), skip, "--trigger"},
@@ -196,6 +201,34 @@ func losesInside(s *stage) {
 		}
 		return trigger.do(ctx, v)
 	}}
+}
+
+// refusesTheGone has its API take no event for an endpoint that has answered 410.
+func refusesTheGone(s *stage) {
+	trigger := s.sender.trigger()
+	s.subject.Trigger = action{words: trigger.words, do: func(ctx context.Context, v sender.Values) (sender.Outcome, error) {
+		s.sender.mu.Lock()
+		gone := s.sender.gone[v.URL]
+		s.sender.mu.Unlock()
+		if gone {
+			return sender.Outcome{Status: 404}, nil
+		}
+		return trigger.do(ctx, v)
+	}}
+}
+
+// refusesAfter has it take no more than so many events, that of the preflight among
+// them.
+func refusesAfter(most int) func(*stage) {
+	return func(s *stage) {
+		trigger := s.sender.trigger()
+		s.subject.Trigger = action{words: trigger.words, do: func(ctx context.Context, v sender.Values) (sender.Outcome, error) {
+			if most--; most < 0 {
+				return sender.Outcome{Status: 404}, nil
+			}
+			return trigger.do(ctx, v)
+		}}
+	}
 }
 
 // unremoved does not forget an endpoint when it is told to.

@@ -190,7 +190,9 @@ func readRefusals(t *testing.T) *refusals {
 // compare holds what a front end did against what it did when it was observed.
 func (r *refusals) compare(t *testing.T, name, versions string, got []string) {
 	t.Helper()
-	t.Logf("%s\n%s", versions, strings.Join(got, "\n"))
+	if testing.Verbose() {
+		t.Logf("%s\n%s", versions, strings.Join(got, "\n"))
+	}
 	if os.Getenv("UPDATE") != "" {
 		r.lines[name], r.versions[name] = got, versions
 		return

@@ -65,9 +65,29 @@ func Receiver(s receiver.Subject) Subject {
 		about.Probe = s.Probe.String()
 	}
 	return Subject{s.Profile, about, DefaultParallel, func(c Config, observe observer) (Judge, error) {
-		return receiver.NewJudge(s, c.Seed, observe), nil
+		if s.Authority == nil {
+			return receiver.NewJudge(s, c.Seed, observe), nil
+		}
+		return judgeWithAuthority(s, c, observe)
 	}}
 }
+
+// certifying is a judge of a receiver whose client certificates come from an authority
+// that can be asked about them.
+type certifying struct {
+	*receiver.Judge
+	stop func() error
+}
+
+func judgeWithAuthority(s receiver.Subject, c Config, observe observer) (Judge, error) {
+	stop, err := s.Authority.Serve()
+	if err != nil {
+		return nil, err
+	}
+	return certifying{receiver.NewJudge(s, c.Seed, observe), stop}, nil
+}
+
+func (c certifying) Close() error { return c.stop() }
 
 // Sender makes a session's subject of a sender. What a person must do to have it
 // deliver is told to Config.Prompt.

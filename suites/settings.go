@@ -19,6 +19,7 @@ type Settings struct {
 	Target  string   `yaml:"target" role:"receiver" doc:"URL of the receiver under test"`
 	Profile string   `yaml:"profile" doc:"how deliveries are signed: the name of a profile, or a YAML file"`
 	Secret  []string `yaml:"secret" place:"secret" doc:"where the secret is: env:NAME or file:PATH, after SCHEME= where a profile has several; more than one is a rotation"`
+	PKI     string   `yaml:"pki" doc:"directory made by hookanvil pki init: an authority that the receiver under test trusts for clients, or the sender under test for servers"`
 
 	SecondSecret  []string      `yaml:"second-secret" role:"receiver" place:"secret" doc:"where an equally valid second secret is"`
 	RetiredSecret []string      `yaml:"retired-secret" role:"receiver" place:"secret" doc:"where a secret is that must not be accepted any more"`
@@ -38,16 +39,18 @@ type Settings struct {
 	CA            string `yaml:"ca" role:"receiver" doc:"PEM file of the authorities that the target's certificate may come from, instead of the system's"`
 	TLSPassphrase string `yaml:"tls-passphrase" role:"receiver" place:"secret" doc:"where the passphrase of the private key is: env:NAME or file:PATH"`
 	TLSMin        string `yaml:"tls-min" role:"receiver" enum:"1.0,1.1,1.2,1.3" doc:"lowest version of TLS that is spoken with the target: 1.0, 1.1, 1.2 or 1.3 (default 1.2)"`
+	ClientName    string `yaml:"client-name" role:"receiver" doc:"whom the client certificates name that --pki signs: somebody whom the target admits (default 'hookanvil client'; a DNS name stands among the alternative names as well)"`
 	ServerName    string `yaml:"server-name" role:"receiver" doc:"name that is sent to the target and expected in its certificate, instead of the host in --target"`
 
 	Trigger       string        `yaml:"trigger" role:"sender" doc:"what has the sender deliver an event: 'METHOD URL [BODY]' or 'exec COMMAND'; {url}, {token}, {event}, {data} are filled in; without it you fire the events, when you are told to"`
-	Register      string        `yaml:"register" role:"sender" doc:"what registers an endpoint, in the same form; {url}, {secret}, {events}, {headers} are filled in"`
+	Register      string        `yaml:"register" role:"sender" doc:"what registers an endpoint, in the same form; {url}, {secret}, {events}, {headers}, {client_certificate}, {client_key} are filled in"`
 	Remove        string        `yaml:"remove" role:"sender" doc:"what removes it; {register:/id} is what the answer to --register says there"`
 	Rotate        string        `yaml:"rotate" role:"sender" doc:"what gives it another secret"`
 	Restart       string        `yaml:"restart" role:"sender" doc:"what restarts the sender"`
 	HookHeader    []string      `yaml:"hook-header" role:"sender" doc:"header of the requests above, 'Name: value'; a value of env:NAME or file:PATH is read from there"`
 	IssuedSecret  string        `yaml:"issued-secret" role:"sender" doc:"JSON pointer into the answer to --register, where the sender says the secret that it invented"`
 	NextSecret    []string      `yaml:"next-secret" role:"sender" place:"secret" doc:"where the secret is that --rotate gives"`
+	ClientCA      string        `yaml:"client-ca" role:"sender" doc:"PEM file of the authorities that the sender's own client certificate may come from: it says that the sender shows one to whoever asks; DIR/ca.pem where --pki DIR has signed it"`
 	Listen        string        `yaml:"listen" role:"sender" doc:"address to listen on for deliveries (default 127.0.0.1:0); one that is not loopback must be given as a flag"`
 	PublicURL     string        `yaml:"public-url" role:"sender" doc:"URL of the tunnel or proxy in front of it"`
 	EndpointPath  string        `yaml:"endpoint-path" role:"sender" doc:"path of the only endpoint of a sender that can be told of no other (default /hook)"`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/suites"
 )
 
@@ -80,6 +81,7 @@ func TestSenderPlanMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	mine := write(t, "mine.yaml", "profile: mine\n")
+	authority := anAuthority(t)
 	for _, test := range []struct {
 		change func(*suites.Settings)
 		want   string
@@ -104,6 +106,13 @@ func TestSenderPlanMistakes(t *testing.T) {
 		{func(s *suites.Settings) { s.PublicURL = "https://example.test/" }, "--listen 127.0.0.1:8080"},
 		{func(s *suites.Settings) { s.Listen, s.PublicURL = "127.0.0.1:8080", "https://a:b@example.test/" }, "user name"},
 		{func(s *suites.Settings) { s.Listen, s.PublicURL = "127.0.0.1:8080", "https://example.test/?a=b" }, "query"},
+		{func(s *suites.Settings) { s.PKI = "/no/such/directory" }, "read --pki: open the certificate authority in /no/such/directory"},
+		{func(s *suites.Settings) { s.ClientCA = "/no/such/file" }, "--pki DIR"},
+		{func(s *suites.Settings) { s.PKI, s.ClientCA = authority, "/no/such/file" }, "read --client-ca"},
+		{func(s *suites.Settings) { s.PKI, s.ClientCA = authority, mine }, "no certificate in PEM"},
+		{func(s *suites.Settings) {
+			s.PKI, s.Register = authority, `POST http://127.0.0.1:1/endpoints {"url":"{url}","cert":"{client_certificate}"}`
+		}, "belong together"},
 		{func(s *suites.Settings) { s.EndpointPath = "hook" }, "a path such as /hook"},
 		{func(s *suites.Settings) { s.Resolver = "10.0.0.1:53" }, "loopback"},
 		{func(s *suites.Settings) { s.RetrySchedule = []string{"5s,5"} }, "5s,5m,30m"},
@@ -254,4 +263,39 @@ func read(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// anAuthority is a directory such as hookanvil pki init makes.
+func anAuthority(t *testing.T) string {
+	t.Helper()
+	a, err := pki.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "pki")
+	if err := a.Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// The settings say whom the sender trusts, and whose certificate it shows.
+func TestSenderTrusts(t *testing.T) {
+	s := aSender(t)
+	subject, _, err := s.Sender()
+	if err != nil || subject.Authority != nil || subject.ClientRoots != nil {
+		t.Errorf("without --pki: %v, %v, %v", subject.Authority, subject.ClientRoots, err)
+	}
+	dir := anAuthority(t)
+	s.PKI, s.ClientCA = dir, filepath.Join(dir, "ca.pem")
+	if subject, _, err = s.Sender(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := pki.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !subject.Authority.Root().Equal(a.Root()) || !subject.ClientRoots.Equal(a.Pool()) {
+		t.Error("another authority than that of the directory")
+	}
 }

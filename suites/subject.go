@@ -3,6 +3,7 @@ package suites
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/pki/material"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/profiles"
@@ -83,8 +85,50 @@ func (s Settings) receiver(ctx context.Context, v *vault) (subject receiver.Subj
 		return subject, err
 	}
 	secure(&subject.Endpoint, read)
-	return subject, nil
+	return subject, s.authority(&subject)
 }
+
+// authority opens the authority that the target trusts for its clients. It has signed
+// the target's own certificate too, where that comes from hookanvil pki init.
+func (s Settings) authority(subject *receiver.Subject) (err error) {
+	switch {
+	case s.ClientName != "" && s.PKI == "":
+		return fmt.Errorf("use --client-name: it names the client certificates that are signed by us, and there is no authority to sign them; give --pki DIR as well")
+	case s.PKI == "" || subject.Endpoint.TLS == nil:
+		return nil
+	}
+	if subject.Authority, err = pki.Open(s.PKI); err != nil {
+		return fmt.Errorf("read --pki: %w", err)
+	}
+	subject.Client = clientNamed(cmp.Or(s.ClientName, admitted(subject.Profile)))
+	if s.CA != "" {
+		return nil
+	}
+	if subject.Endpoint.TLS.RootCAs, err = x509.SystemCertPool(); err != nil {
+		subject.Endpoint.TLS.RootCAs = x509.NewCertPool()
+	}
+	subject.Endpoint.TLS.RootCAs.AddCert(subject.Authority.Root())
+	return nil
+}
+
+// admitted is a name by which the provider's receivers know it, "" where its profile
+// has none.
+func admitted(p *profile.Profile) string {
+	if p.TLS == nil || len(p.TLS.Names) == 0 {
+		return ""
+	}
+	return p.TLS.Names[0]
+}
+
+func clientNamed(name string) pki.Subject {
+	subject := pki.Subject{Name: name}
+	if hostName.MatchString(name) {
+		subject.Hosts = []string{name}
+	}
+	return subject
+}
+
+var hostName = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]+$`)
 
 // material reads what the settings name for TLS. It would do nothing to a target
 // that is reached without, and who gives it there expects something of it.

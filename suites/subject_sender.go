@@ -2,6 +2,7 @@ package suites
 
 import (
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/reports"
@@ -61,6 +63,9 @@ func (s Settings) sender(v *vault) (subject sender.Subject, err error) {
 	if err := s.checkResolver(); err != nil {
 		return subject, err
 	}
+	if err := s.senderTLS(&subject); err != nil {
+		return subject, err
+	}
 	if s.EndpointPath != "" && (!strings.HasPrefix(s.EndpointPath, "/") || strings.ContainsAny(s.EndpointPath, "?#") || path.Clean(s.EndpointPath) != s.EndpointPath) {
 		return subject, fmt.Errorf("read --endpoint-path %s: it must be a path such as /hook", strictyaml.Quote(s.EndpointPath))
 	}
@@ -97,6 +102,39 @@ func (s Settings) hooks(subject *sender.Subject, headers wire.Headers) error {
 		return errors.New("read --hook-header: there is no hook to send it with; give --trigger or --register")
 	}
 	return nil
+}
+
+// senderTLS opens the authority that the sender trusts for servers, and reads those
+// that its own client certificate may come from.
+func (s Settings) senderTLS(subject *sender.Subject) (err error) {
+	if s.PKI != "" {
+		if subject.Authority, err = pki.Open(s.PKI); err != nil {
+			return fmt.Errorf("read --pki: %w", err)
+		}
+	}
+	switch r := subject.Register; {
+	case r != nil && r.Has("client_certificate") != r.Has("client_key"):
+		return errors.New("read --register: {client_certificate} and {client_key} belong together; put both where they belong")
+	case s.ClientCA == "":
+		return nil
+	case s.PKI == "":
+		return errors.New("read --client-ca: the sender would show its certificate to no endpoint, since it trusts none of ours; have it trust the ca.pem of hookanvil pki init DIR, and say --pki DIR")
+	}
+	subject.ClientRoots, err = readRoots(s.ClientCA)
+	return err
+}
+
+// readRoots reads the certificates in a PEM file.
+func readRoots(path string) (*x509.CertPool, error) {
+	src, err := readSmall(path)
+	if err != nil {
+		return nil, fmt.Errorf("read --client-ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(src) {
+		return nil, fmt.Errorf("read --client-ca %s: it holds no certificate in PEM; name the file of the authority that has signed the sender's client certificate", strictyaml.Quote(path))
+	}
+	return roots, nil
 }
 
 // checkSecrets finds a signature that could not be verified, and a secret that

@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +17,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/reference"
 	"github.com/hookanvil/hookanvil/suites"
@@ -26,7 +29,7 @@ const referenceDeadline = time.Second
 
 // senderChoice is what the command line says of a reference sender.
 type senderChoice struct {
-	profile, defect, listen, resolver, config string
+	profile, defect, listen, resolver, config, pki string
 }
 
 func newReferenceSender() *cobra.Command {
@@ -50,6 +53,7 @@ beside each other, so that "hookanvil run sender" needs no more.`,
 	flags.StringVar(&choice.defect, "defect", "", "the one fault it has: see hookanvil matrix")
 	flags.StringVar(&choice.listen, "listen", "127.0.0.1:0", "loopback address of its API")
 	flags.StringVar(&choice.resolver, "resolver", "", "loopback address at which it looks names up; a free one unless given")
+	flags.StringVar(&choice.pki, "pki", "", "directory made by hookanvil pki init: it trusts DIR/ca.pem, and shows DIR/client.pem to whoever asks")
 	flags.StringVar(&choice.config, "write-config", "", "write the settings that judge it to this file; it must not exist yet")
 	return cmd
 }
@@ -63,10 +67,14 @@ func runReferenceSender(cmd *cobra.Command, choice senderChoice) error {
 	if err != nil {
 		return err
 	}
-	s, err := reference.NewSender(reference.SenderOptions{
+	options := reference.SenderOptions{
 		Profile: p, Retry: quickTerms(p), Deadline: referenceDeadline, Defect: choice.defect,
 		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: names,
-	})
+	}
+	if err := choice.trust(&options); err != nil {
+		return err
+	}
+	s, err := reference.NewSender(options)
 	if err != nil {
 		return err
 	}
@@ -87,6 +95,23 @@ func runReferenceSender(cmd *cobra.Command, choice senderChoice) error {
 		return err
 	}
 	<-ctx.Done()
+	return nil
+}
+
+// trust has the sender trust an authority, and show the certificate that lies beside it.
+func (c senderChoice) trust(o *reference.SenderOptions) error {
+	if c.pki == "" {
+		return nil
+	}
+	a, err := pki.Open(c.pki)
+	if err != nil {
+		return fmt.Errorf("read --pki: %w", err)
+	}
+	own, err := tls.LoadX509KeyPair(filepath.Join(c.pki, "client.pem"), filepath.Join(c.pki, "client.key"))
+	if err != nil {
+		return fmt.Errorf("read --pki: %w", err)
+	}
+	o.Roots, o.Identity = []*x509.Certificate{a.Root()}, &own
 	return nil
 }
 
@@ -157,16 +182,23 @@ type setting struct {
 // senderSettings are what a run must be told to judge the sender, but for the
 // secrets.
 func senderSettings(choice senderChoice, terms *profile.Retry, base string, names netip.AddrPort) []setting {
+	papers := ""
+	if choice.pki != "" {
+		papers = `,"client_certificate":"{client_certificate}","client_key":"{client_key}"`
+	}
 	all := []setting{
 		{"profile", choice.profile},
 		{"trigger", "POST " + base + `/events {"endpoint":"{register:/id}","type":"{event}","token":"{token}","data":{data}}`},
-		{"register", "POST " + base + `/endpoints {"url":"{url}","secret":"{secret}","events":{events},"headers":{headers}}`},
+		{"register", "POST " + base + `/endpoints {"url":"{url}","secret":"{secret}","events":{events},"headers":{headers}` + papers + `}`},
 		{"remove", "DELETE " + base + "/endpoints/{register:/id}"},
 		{"rotate", "POST " + base + `/endpoints/{register:/id}/rotate {"secret":"{secret}"}`},
 		{"restart", "POST " + base + "/restart"},
 		{"deadline", referenceDeadline.String()},
 		{"untrusted", true},
 		{"resolver", names.String()},
+	}
+	if choice.pki != "" {
+		all = append(all, setting{"pki", choice.pki}, setting{"client-ca", filepath.Join(choice.pki, "ca.pem")})
 	}
 	if terms.Total() != 1 {
 		var gaps []string

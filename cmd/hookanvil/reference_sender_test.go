@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 )
 
 // serving starts a command that serves until ^C, and returns it with what it said
@@ -66,6 +68,26 @@ func TestReferenceSenderWritesSettings(t *testing.T) {
 		if out, err := run.CombinedOutput(); exitCodeOf(t, err) != 0 {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
+	}
+}
+
+// With an authority it speaks TLS, and shows a client certificate.
+func TestReferenceSenderSpeaksTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a, err := pki.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Write(filepath.Join(dir, "pki")); err != nil {
+		t.Fatal(err)
+	}
+	serving(t, dir, "reference", "sender", "--pki", "pki", "--write-config", "hookanvil.yaml")
+	run := command(t, "run", "sender/tls/delivered", "sender/tls/expired", "sender/tls/other-name-by-name", "sender/mtls/shown-when-demanded", "sender/mtls/one-for-each-endpoint")
+	run.Dir = dir
+	out, err := run.CombinedOutput()
+	if exitCodeOf(t, err) != 0 || !strings.Contains(string(out), "5 passed") || strings.Contains(string(out), "skipped") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

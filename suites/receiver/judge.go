@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,8 @@ type Judge struct {
 	down       string        // why the target could not be reached at all
 	skew       time.Duration // the target's clock less ours, as its Date headers show it
 	hasClock   bool          // whether skew is known
-	slowEffect atomic.Int64  // the longest that an honest effect took to show, in nanoseconds
+	papers     papers
+	slowEffect atomic.Int64 // the longest that an honest effect took to show, in nanoseconds
 }
 
 // NewJudge returns a judge of s. The same seed plans the same deliveries. Observe
@@ -56,7 +58,9 @@ func (j *Judge) Preflight(ctx context.Context) []string {
 	switch {
 	case first.Outcome == wire.NoDial || first.Outcome == wire.DialTimeout || first.Outcome == wire.TLSFailed:
 		j.down = first.phrase
-		notes = append(notes, fmt.Sprintf("the target could not be reached: %s", first.phrase))
+		notes = append(notes, fmt.Sprintf("the target could not be reached: %s%s", first.phrase, j.mend(first)))
+	case first.Outcome == wire.Alerted || first.Outcome == wire.TLSClosed:
+		notes = append(notes, fmt.Sprintf("the target did not take the connection (%s)%s", first.phrase, j.mend(first)))
 	case first.answer != accepted:
 		notes = append(notes, fmt.Sprintf("an honestly signed delivery was not accepted (%s): check --target, --profile and --secret first", first.phrase))
 	}
@@ -113,6 +117,7 @@ func needsOf(c scenarios.Case) []string {
 		if step.SameID != "" {
 			needs = append(needs, "id")
 		}
+		needs = append(needs, tlsNeeds(step.TLS)...)
 	}
 	for _, e := range expect {
 		needs = append(needs, expectations.find(e.Name).needs...)
@@ -155,6 +160,7 @@ type trial struct {
 	c        scenarios.Case
 	rand     *rand.Rand
 	named    earlier
+	sessions map[string]*session // by the name of the step
 	effects  *ledger
 	evidence []reports.Exchange
 	figures  []reports.Figure
@@ -165,7 +171,7 @@ func (j *Judge) newTrial(c scenarios.Case) *trial {
 	h := fnv.New64a()
 	h.Write([]byte(c.Name()))
 	return &trial{
-		Judge: j, c: c, named: earlier{}, effects: newLedger(j.subject.Probe),
+		Judge: j, c: c, named: earlier{}, sessions: map[string]*session{}, effects: newLedger(j.subject.Probe),
 		rand: rand.New(rand.NewPCG(j.seed, h.Sum64())),
 	}
 }
@@ -177,6 +183,8 @@ type finding struct {
 	// silent marks a finding that rests on the lack of an answer, which two
 	// accepted controls may turn into more.
 	silent bool
+	// closed marks a silence that may be a refusal: the connection was closed.
+	closed bool
 	// gone marks a target to which no connection can be made.
 	gone bool
 }
@@ -197,7 +205,7 @@ func worst(findings ...finding) finding {
 	weight := map[reports.Verdict]int{reports.Pass: 0, reports.Inconclusive: 1, reports.Fail: 2}
 	sum := passed()
 	for _, f := range findings {
-		if weight[f.verdict] > weight[sum.verdict] {
+		if weight[f.verdict] > weight[sum.verdict] || f.verdict == sum.verdict && sum.reason == "" {
 			sum = f
 		}
 	}
@@ -206,7 +214,7 @@ func worst(findings ...finding) finding {
 
 // judge performs the case between its controls.
 func (t *trial) judge(ctx context.Context) finding {
-	if t.down != "" {
+	if t.down != "" && !t.aboutShown() {
 		return inconclusive("the target could not be reached when the run began: %s", t.down)
 	}
 	if reason := t.clockProblem(); reason != "" {
@@ -276,17 +284,17 @@ func twinsOf(c scenarios.Case) []scenarios.Step {
 // its headers. Where nothing is mutated, what is special is the step itself, and
 // its twin is an ordinary delivery.
 func twinOf(s scenarios.Step) (twin scenarios.Step, special bool) {
-	if s.Mutate != nil && s.Replay == "" {
-		return scenarios.Step{Payload: s.Payload, Body: s.Body, Size: s.Size, Event: s.Event, Headers: s.Headers, Query: s.Query}, true
+	if (s.Mutate != nil || s.TLS != nil) && s.Replay == "" {
+		return scenarios.Step{Payload: s.Payload, Body: s.Body, Size: s.Size, Event: s.Event, Headers: s.Headers, Query: s.Query, TLS: honestTLS(s.TLS)}, true
 	}
-	special = s.Mutate != nil || s.Payload != "" || s.Body != nil || s.Size > 0 || s.Event != "" || len(s.Headers) > 0 ||
+	special = s.TLS != nil || s.Mutate != nil || s.Payload != "" || s.Body != nil || s.Size > 0 || s.Event != "" || len(s.Headers) > 0 ||
 		s.Query != "" || s.Key != "" || s.At != "" || s.Wire != nil || s.Times > 1
 	return scenarios.Step{}, special
 }
 
 func sameTwin(a, b scenarios.Step) bool {
 	return a.Payload == b.Payload && a.Body == b.Body && a.Size == b.Size && a.Event == b.Event && a.Query == b.Query &&
-		fmt.Sprint(a.Headers) == fmt.Sprint(b.Headers)
+		fmt.Sprint(a.Headers) == fmt.Sprint(b.Headers) && reflect.DeepEqual(a.TLS, b.TLS)
 }
 
 // control sends an honest delivery, which must be accepted.
@@ -331,8 +339,11 @@ func (t *trial) afterwards(ctx context.Context, f finding, twins []scenarios.Ste
 		if !f.silent {
 			return worst(f, again)
 		}
-		if t.negative() || ctx.Err() != nil {
-			return f
+		if t.negative() && !f.closed || again.verdict == reports.Fail || ctx.Err() != nil {
+			return worst(f, again)
+		}
+		if i == repeats-1 && f.closed {
+			return finding{verdict: reports.Pass, reason: unattributed}
 		}
 		if i == repeats-1 {
 			return failed("%s, %d times out of %d, while the honest deliveries between were accepted", f.reason, repeats, repeats)
@@ -341,7 +352,12 @@ func (t *trial) afterwards(ctx context.Context, f finding, twins []scenarios.Ste
 		if steps, err = t.performAll(ctx); err != nil {
 			return inconclusive("%s", err)
 		}
-		if f = t.findings(steps); !f.silent {
+		wasClosed := f.closed
+		f = t.findings(steps)
+		if wasClosed && (f.closed || f.verdict != reports.Inconclusive) {
+			continue // closed again; or refused by an alert, for once, which no reset has overtaken; or worse
+		}
+		if !f.silent {
 			return inconclusive("it was answered in one attempt and not in another: %s", f.reason)
 		}
 	}

@@ -37,6 +37,13 @@ func init() {
 			func(t *trial, ctx context.Context) finding { return t.window(ctx, +1) }},
 		{word("", "acknowledgement", "the time to the answer, over twenty honest deliveries"), nil, (*trial).acknowledgement},
 		{word("", "slow-clients", "the time to the answer while fifty other connections send a byte at a time"), nil, (*trial).slowClients},
+		{word("", "served-chain", "whether what the target shows leads to a trusted authority"), []string{"tls"}, ofChain(verified)},
+		{word("", "served-name", "whether it names the target"), []string{"tls"}, ofChain(named)},
+		{word("", "served-validity", "whether it is valid today"), []string{"tls"}, ofChain(inTime)},
+		{word("", "served-days", "for how many days it still is"), []string{"tls"}, ofChain(aWhile)},
+		{word("", "served-strength", "whether its keys and signatures can be trusted"), []string{"tls"}, ofChain(strong)},
+		{word("", "served-usage", "whether it is for servers"), []string{"tls"}, ofChain(forServers)},
+		{word("", "versions", "which versions of TLS the target speaks"), []string{"tls"}, (*trial).versions},
 		{word("", "flood", "the time to the answer right after a header of 150 wrong signatures"), []string{"signature-list"}, (*trial).flood},
 	}
 }
@@ -168,6 +175,10 @@ func (t *trial) besides(ctx context.Context, what string, disturb func(during fu
 // slowClients holds connections that send a byte at a time, and measures beside them.
 func (t *trial) slowClients(ctx context.Context) finding {
 	const clients = 50
+	to, err := t.endpointFor(scenarios.Step{})
+	if err != nil {
+		return inconclusive("%s", err)
+	}
 	return t.besides(ctx, fmt.Sprintf("beside %d slow connections", clients), func(during func() finding) finding {
 		ctx, cancel := context.WithCancel(ctx)
 		slow := scenarios.Step{Wire: &scenarios.Word{Name: "slow-head"}}
@@ -179,7 +190,7 @@ func (t *trial) slowClients(ctx context.Context) finding {
 				started <- struct{}{}
 				if d, err := t.subject.compose(slow, nil, rand.New(rand.NewPCG(t.seed, 0)), false); err == nil {
 					script, patience := t.script(slow, d.request)
-					t.send(ctx, script, patience)
+					t.send(ctx, to, script, patience)
 				}
 			})
 		}()

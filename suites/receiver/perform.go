@@ -77,6 +77,8 @@ func stepLabel(i int, steps scenarios.Steps) string {
 		name += ": replay"
 	case s.Retry != "":
 		name += ": retry"
+	case s.TLS != nil:
+		name += ": " + connectionLabel(s.TLS)
 	case s.Wire != nil:
 		name += ": " + s.Wire.Name
 	}
@@ -98,7 +100,11 @@ func (t *trial) perform(ctx context.Context, step scenarios.Step, label string, 
 		pause(ctx, step.After)
 	}
 	t.effects.prime(ctx)
-	for i, x := range t.sendAll(ctx, step, deliveries) {
+	to, err := t.endpointFor(step)
+	if err != nil {
+		return s, err
+	}
+	for i, x := range t.sendAll(ctx, to, step, deliveries) {
 		if err := t.record(labelled(label, i, max(step.Times, 1)), x); err != nil {
 			return s, err
 		}
@@ -169,19 +175,19 @@ func (t *trial) expectsRefusal(step scenarios.Step) bool {
 
 // sendAll writes the deliveries: each on a connection of its own, or all on one
 // where the way of writing says so.
-func (t *trial) sendAll(ctx context.Context, step scenarios.Step, deliveries []*delivery) []wire.Exchange {
+func (t *trial) sendAll(ctx context.Context, to wire.Endpoint, step scenarios.Step, deliveries []*delivery) []wire.Exchange {
 	n := max(step.Times, 1)
 	if together, ok := onOneConnection[wireName(step)]; ok {
 		requests := make([]wire.Request, n)
 		for i := range requests {
 			requests[i] = deliveries[i%len(deliveries)].request
 		}
-		return []wire.Exchange{t.send(ctx, together(requests...), time.Duration(min(n, 10))*t.subject.Limits.Answer)}
+		return []wire.Exchange{t.send(ctx, to, together(requests...), time.Duration(min(n, 10))*t.subject.Limits.Answer)}
 	}
 	exchanges := make([]wire.Exchange, n)
 	each := func(i int) {
 		script, patience := t.script(step, deliveries[i%len(deliveries)].request)
-		exchanges[i] = t.send(ctx, script, patience)
+		exchanges[i] = t.send(ctx, to, script, patience)
 	}
 	if step.Concurrent {
 		concurrently(n, each)
@@ -242,10 +248,10 @@ func concurrently(n int, f func(int)) {
 
 // send writes one script. The total time leaves room beyond the patience that is
 // judged, so that an answer which comes late is seen to come late.
-func (t *trial) send(ctx context.Context, script wire.Script, patience time.Duration) wire.Exchange {
+func (t *trial) send(ctx context.Context, to wire.Endpoint, script wire.Script, patience time.Duration) wire.Exchange {
 	limits := wire.DefaultLimits
 	limits.Total = patience + min(patience/2, 2*time.Second) + timeToSend(script)
-	return wire.Do(ctx, t.subject.Endpoint, script, limits)
+	return wire.Do(ctx, to, script, limits)
 }
 
 // timeToSend allows a slow line a second for every 4 MiB.
@@ -288,6 +294,13 @@ func (t *trial) exhibit(label string, x wire.Exchange) reports.Exchange {
 	}
 	if len(x.Responses) > 0 {
 		e.Status = x.Responses[0].Status
+	}
+	if x.TLS != nil {
+		alert := ""
+		if x.TLS.Alert != 0 {
+			alert = wire.AlertName(x.TLS.Alert)
+		}
+		e.TLS = reports.NewTLS(x.TLS.ConnectionState, x.TLS.Ours, x.TLS.Asked, alert)
 	}
 	return e
 }

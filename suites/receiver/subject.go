@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 )
@@ -26,6 +27,12 @@ type Subject struct {
 	// Keys sign. Second, where there is one, is an equally valid key of a rotation;
 	// Retired is valid no more; Other belongs to another endpoint.
 	Keys, Second, Retired, Other profile.Keys
+
+	// Authority is one that the receiver trusts for its clients, so that it can be shown
+	// what is wrong with a certificate and nothing else; nil where there is none.
+	Authority *pki.Authority
+	// Client is whom the receiver admits; pki.DefaultClient where it is empty.
+	Client pki.Subject
 
 	Headers wire.Headers // added to every request: a tunnel's or a gateway's own
 	Probe   Probe        // counts effects; nil where the subject offers none

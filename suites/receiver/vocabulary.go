@@ -30,6 +30,10 @@ func Vocabulary() scenarios.Vocabulary {
 	for _, c := range capabilities {
 		v.Capabilities = append(v.Capabilities, c.Entry)
 	}
+	v.Certificates = certificateWords()
+	for _, s := range setsOfCiphers {
+		v.Ciphers = append(v.Ciphers, s.Entry)
+	}
 	for _, p := range payloads.List() {
 		v.Payloads = append(v.Payloads, word("", p.Name, p.Doc))
 	}
@@ -123,8 +127,30 @@ var capabilities = capabilityTable{
 		func(s *Subject) bool { return s.OtherURL != nil }, runLacks("no other endpoint is given: --other-path")},
 	{word("", "probe", "tells of its effects"),
 		func(s *Subject) bool { return s.Probe != nil }, runLacks("effects cannot be counted without a probe: --probe-url, --probe-exec or --probe-file")},
+	{word("", "tls", "is reached through TLS"),
+		func(s *Subject) bool { return s.Endpoint.TLS != nil }, runLacks("the target is reached without TLS")},
+	{word("", "client-certificate", "demands a client certificate, and the run has one"),
+		func(s *Subject) bool {
+			return s.Endpoint.TLS != nil && (s.Endpoint.Identity != nil || s.Authority != nil)
+		}, lacksCertificate},
+	{word("", "pki", "trusts an authority of ours for its clients"),
+		func(s *Subject) bool { return s.Endpoint.TLS != nil && s.Authority != nil }, lacksAuthority},
 	{word("", "plain-http", "is reached without TLS"),
 		func(s *Subject) bool { return s.Endpoint.TLS == nil }, runLacks("the target is reached through TLS")},
+}
+
+func lacksCertificate(s *Subject) string {
+	if s.Endpoint.TLS == nil {
+		return "the target is reached without TLS"
+	}
+	return "the run has no client certificate: --cert, or --pki where the target trusts an authority of hookanvil pki init"
+}
+
+func lacksAuthority(s *Subject) string {
+	if s.Endpoint.TLS == nil {
+		return "the target is reached without TLS"
+	}
+	return "the target trusts no authority of ours for its clients: hookanvil pki init makes one, and --pki names it"
 }
 
 func isEd25519Scheme(s profile.Scheme) bool { return s.Algorithm == "ed25519" }

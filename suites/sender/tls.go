@@ -84,6 +84,9 @@ func secureNeeds(spec *scenarios.EndpointTLS) []string {
 	if spec.Identity != "" {
 		needs = append(needs, "endpoint-certificates")
 	}
+	if spec.Identity == "none" && spec.Client == "required" {
+		needs = append(needs, "no-own-certificate")
+	}
 	return needs
 }
 

@@ -147,6 +147,8 @@ var capabilities = capabilityTable{
 		runLacks("it is not known to show a client certificate: --client-ca, or {client_certificate} and {client_key} in --register")},
 	{word("endpoint-certificates", "is told which client certificate to show to an endpoint"), (*Judge).endpointCertificates,
 		runLacks("no client certificate can be given to it for an endpoint: {client_certificate} and {client_key} in --register")},
+	{word("no-own-certificate", "has no client certificate to show to an endpoint that it was given none for"), func(j *Judge) bool { return j.subject.ClientRoots == nil },
+		runLacks("it has a client certificate for all endpoints: --client-ca")},
 	{word("ipv6", "runs where ::1 can be listened on"), func(j *Judge) bool { return listens("::1") }, runLacks("nothing can listen on ::1 here")},
 }
 

@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
@@ -130,7 +127,7 @@ func certificatesTried() []string {
 // How each front end refuses, in each mode and both versions: by an alert, by a
 // status, by closing. It is what the judge of mutual TLS has to tell apart.
 func TestFrontEndRefusals(t *testing.T) {
-	golden := readRefusals(t)
+	golden := readObservations(t, "testdata/frontends.refusals", portable)
 	for _, f := range frontEnds {
 		t.Run(f.name, func(t *testing.T) {
 			versions := f.versions(t)
@@ -158,67 +155,6 @@ func TestFrontEndRefusals(t *testing.T) {
 		})
 	}
 	golden.update(t)
-}
-
-// refusals is testdata/frontends.refusals, by front end.
-type refusals struct {
-	lines    map[string][]string
-	versions map[string]string // of which they were observed
-}
-
-const refusalsFile = "testdata/frontends.refusals"
-
-func readRefusals(t *testing.T) *refusals {
-	t.Helper()
-	r := &refusals{lines: map[string][]string{}, versions: map[string]string{}}
-	data, err := os.ReadFile(refusalsFile)
-	if err != nil && os.Getenv("UPDATE") == "" {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(data)) {
-		text, isVersions := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "# ")
-		name, _, _ := strings.Cut(text, " ")
-		if isVersions {
-			r.versions[name] = text
-		} else {
-			r.lines[name] = append(r.lines[name], text)
-		}
-	}
-	return r
-}
-
-// compare holds what a front end did against what it did when it was observed.
-func (r *refusals) compare(t *testing.T, name, versions string, got []string) {
-	t.Helper()
-	if testing.Verbose() {
-		t.Logf("%s\n%s", versions, strings.Join(got, "\n"))
-	}
-	if os.Getenv("UPDATE") != "" {
-		r.lines[name], r.versions[name] = got, versions
-		return
-	}
-	want := r.lines[name]
-	if versions != r.versions[name] {
-		t.Logf("observed of %s: only what every version should do alike is compared", r.versions[name])
-		want, got = portable(want), portable(got)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-observed before +now):\n%s", diff)
-	}
-}
-
-func (r *refusals) update(t *testing.T) {
-	t.Helper()
-	if os.Getenv("UPDATE") == "" {
-		return
-	}
-	var b strings.Builder
-	for _, f := range frontEnds {
-		fmt.Fprintf(&b, "# %s\n%s\n", r.versions[f.name], strings.Join(r.lines[f.name], "\n"))
-	}
-	if err := os.WriteFile(refusalsFile, []byte(b.String()), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // portable is what is expected of versions that were never observed: which

@@ -41,10 +41,12 @@ type frontEnd struct {
 const (
 	modeOff      = "off"      // it asks for none
 	modeOptional = "optional" // it verifies those that are shown, and demands none
-	modeAny      = "any"      // it asks, and takes whatever is shown
+	modeAny      = "any"      // it verifies, and takes some or all of what does not verify
+	modeTrusting = "trusting" // it demands one of the authority's, or a header that says so
 	modeRequired = "required" // it demands one of the authority's
 	modeCRL      = "crl"      // one that is not on the authority's list, besides
 	modeOCSP     = "ocsp"     // one that is good by its responder, besides
+	modeNamed    = "named"    // one that is on no list, and that is the sender's
 )
 
 // setting is what the templates are filled in with.
@@ -57,22 +59,27 @@ type setting struct {
 	OCSP    string // URL of the authority's responder
 }
 
+// Lenient tells whether a client without a certificate is let in as far as TLS goes.
+func (s setting) Lenient() bool { return s.Mode == modeOptional || s.Mode == modeTrusting }
+
 // Asks tells whether clients are asked for a certificate.
 func (s setting) Asks() bool { return s.Mode != modeOff }
 
 // Demands tells whether a client without one is refused.
 func (s setting) Demands() bool {
-	return s.Mode == modeRequired || s.Mode == modeCRL || s.Mode == modeOCSP
+	return s.Mode == modeRequired || s.Lists()
 }
 
 // Lists tells whether the revocation lists are looked at.
-func (s setting) Lists() bool { return s.Mode == modeCRL || s.Mode == modeOCSP }
+func (s setting) Lists() bool {
+	return s.Mode == modeCRL || s.Mode == modeOCSP || s.Mode == modeNamed
+}
 
 var frontEnds = []frontEnd{
 	{
 		name: "nginx", programs: []string{"nginx"},
 		version: []string{"-V"}, versioned: regexp.MustCompile(`nginx/([\d.]+)`),
-		modes: []string{modeOff, modeOptional, modeAny, modeRequired, modeCRL, modeOCSP},
+		modes: []string{modeOff, modeOptional, modeAny, modeTrusting, modeRequired, modeCRL, modeOCSP, modeNamed},
 		foreground: func(config string) []string {
 			return []string{"-p", filepath.Dir(config), "-e", "stderr", "-c", config}
 		},
@@ -89,6 +96,15 @@ http {
 	fastcgi_temp_path {{.Dir}}/fastcgi;
 	uwsgi_temp_path {{.Dir}}/uwsgi;
 	scgi_temp_path {{.Dir}}/scgi;
+	map $ssl_client_verify:$http_x_ssl_client_verify $refused {
+		{{if eq .Mode "trusting"}}default 1;
+		~^SUCCESS: "";
+		~:SUCCESS$ "";{{else}}default "";{{end}}
+	}
+	map $ssl_client_s_dn $stranger {
+		default {{if eq .Mode "named"}}1{{else}}""{{end}};
+		"~^CN=hookanvil client," "";
+	}
 	server {
 		listen {{.Listen}} ssl;
 		ssl_protocols TLSv1.2 TLSv1.3;
@@ -96,12 +112,14 @@ http {
 		ssl_certificate_key {{.PKI}}/server.key;
 		{{if .Asks}}ssl_client_certificate {{.PKI}}/ca.pem;
 		ssl_verify_depth 3;{{end}}
-		ssl_verify_client {{if eq .Mode "any"}}optional_no_ca{{else if .Demands}}on{{else}}{{.Mode}}{{end}};
+		ssl_verify_client {{if eq .Mode "any"}}optional_no_ca{{else if .Lenient}}optional{{else if .Demands}}on{{else}}off{{end}};
 		{{if .Lists}}ssl_crl {{.PKI}}/crl.pem;{{end}}
 		{{if eq .Mode "ocsp"}}ssl_ocsp leaf;
 		ssl_ocsp_responder {{.OCSP}}/;{{end}}
 		client_max_body_size 0;
 		location / {
+			if ($refused) { return 403; }
+			if ($stranger) { return 403; }
 			proxy_pass http://{{.Backend}};
 			proxy_set_header Host $http_host;
 			proxy_set_header X-SSL-Client-Verify $ssl_client_verify;
@@ -115,7 +133,7 @@ http {
 	{
 		name: "haproxy", programs: []string{"haproxy"},
 		version: []string{"-vv"}, versioned: regexp.MustCompile(`HAProxy version ([\d.]+)`),
-		modes:      []string{modeOff, modeOptional, modeAny, modeRequired, modeCRL},
+		modes:      []string{modeOff, modeOptional, modeAny, modeTrusting, modeRequired, modeCRL, modeNamed},
 		foreground: func(config string) []string { return []string{"-db", "-f", config} },
 		config: `
 global
@@ -128,9 +146,11 @@ defaults
 	timeout server 30s
 frontend hooks
 	bind {{.Listen}} ssl crt {{.Dir}}/server.pem
-{{- if .Asks}} ca-file {{.PKI}}/ca.pem verify {{if eq .Mode "optional"}}optional{{else}}required{{end}}{{else}} verify none{{end}}
+{{- if .Asks}} ca-file {{.PKI}}/ca.pem verify {{if .Lenient}}optional{{else}}required{{end}}{{else}} verify none{{end}}
 {{- if eq .Mode "any"}} ca-ignore-err all crt-ignore-err all{{end}}
 {{- if .Lists}} crl-file {{.PKI}}/crl.pem{{end}}
+	{{if eq .Mode "trusting"}}http-request deny unless { ssl_c_used } or { req.hdr(X-SSL-Client-Verify) -m str SUCCESS }{{end}}
+	{{if eq .Mode "named"}}http-request deny unless { ssl_c_s_dn(CN) -m str "hookanvil client" }{{end}}
 	default_backend receiver
 backend receiver
 	server receiver {{.Backend}}
@@ -139,7 +159,7 @@ backend receiver
 	{
 		name: "stunnel", programs: []string{"stunnel4", "stunnel"},
 		version: []string{"-version"}, versioned: regexp.MustCompile(`stunnel ([\d.]+)`),
-		modes:      []string{modeOff, modeOptional, modeRequired, modeCRL, modeOCSP},
+		modes:      []string{modeOff, modeOptional, modeRequired, modeCRL, modeOCSP, modeNamed},
 		foreground: func(config string) []string { return []string{config} },
 		config: `
 foreground = yes
@@ -157,6 +177,7 @@ verifyChain = yes
 requireCert = {{if .Demands}}yes{{else}}no{{end}}{{end}}
 {{if .Lists}}CRLfile = {{.PKI}}/crl.pem{{end}}
 {{if eq .Mode "ocsp"}}OCSP = {{.OCSP}}{{end}}
+{{if eq .Mode "named"}}checkHost = client.hookanvil.test{{end}}
 `,
 	},
 }

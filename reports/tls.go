@@ -154,27 +154,31 @@ func (t *TLS) lines() []string {
 func tellChain(who string, chain []Certificate) (lines []string) {
 	for i, c := range chain {
 		if i > 0 {
-			who = "  signed by" // the next one claims to have signed it
+			who = "issued by"
 		}
-		lines = append(lines, who+" "+c.String())
+		line := who + " " + c.String()
+		if last := i == len(chain)-1; last || chain[i+1].Subject != c.Issuer {
+			line += "; issued by " + c.Issuer
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
 
-// String tells of a certificate in one line.
+// String tells of a certificate, but not of its issuer, in one line.
 func (c Certificate) String() string {
 	parts := []string{c.Subject}
 	if len(c.Names) > 0 {
 		parts = append(parts, "names "+strings.Join(c.Names, " "))
 	}
-	parts = append(parts, fmt.Sprintf("valid from %s to %s", c.NotBefore.Format(minute), c.NotAfter.Format(minute)), c.Key)
+	parts = append(parts, fmt.Sprintf("valid %s to %s", c.NotBefore.Format(minute), c.NotAfter.Format(minute)), c.Key)
 	if len(c.Usages) > 0 {
 		parts = append(parts, strings.Join(c.Usages, " "))
 	}
 	if c.CA {
 		parts = append(parts, "a CA")
 	}
-	return strings.Join(append(parts, "issued by "+c.Issuer), "; ")
+	return strings.Join(parts, "; ")
 }
 
 const minute = "2006-01-02 15:04Z"

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -225,7 +226,11 @@ func (t *trial) judge(ctx context.Context) finding {
 	}
 	twins := twinsOf(t.c)
 	for _, twin := range twins {
-		if f := t.control(ctx, twin, "control before"); f.verdict != reports.Pass {
+		switch f := t.control(ctx, twin, "control before"); f.verdict {
+		case reports.Pass:
+		case reports.Skip:
+			return t.guarded(ctx, f)
+		default:
 			return t.guarded(ctx, inconclusive("the honest delivery before it was not accepted: %s", f.reason))
 		}
 	}
@@ -306,6 +311,9 @@ func (t *trial) control(ctx context.Context, twin scenarios.Step, label string) 
 	t.recountOne(ctx, &seen)
 	f := judgeAccepted(t, seen)
 	f.gone = seen.readings[0].Outcome == wire.NoDial
+	if twin.TLS != nil && unspoken(seen.readings[0]) {
+		f = finding{verdict: reports.Skip, reason: "the target does not speak " + tls.VersionName(scenarios.TLSVersion(twin.TLS.Version))}
+	}
 	return f
 }
 

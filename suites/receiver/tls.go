@@ -272,7 +272,8 @@ func judgeDenied(_ *trial, s []seen, _ any) finding {
 }
 
 func deniedBy(step scenarios.Step, r reading) finding {
-	unasked := step.TLS != nil && step.TLS.Certificate != "" && r.TLS != nil && !r.TLS.Asked
+	shows := step.TLS != nil && step.TLS.Certificate != ""
+	unasked := shows && r.TLS != nil && !r.TLS.Asked && !r.TLS.DidResume
 	switch r.answer {
 	case accepted, late:
 		if unasked {
@@ -291,7 +292,7 @@ func deniedBy(step scenarios.Step, r reading) finding {
 	}
 	switch r.Outcome {
 	case wire.Alerted:
-		if denials[r.TLS.Alert] {
+		if denials[r.TLS.Alert] || !shows { // where nothing is shown, there is nothing else to refuse than what was offered
 			return finding{verdict: reports.Pass, reason: "refused by the alert " + wire.AlertName(r.TLS.Alert)}
 		}
 		return inconclusive("%s, which does not say that it was refused for what is wrong with its TLS", r.phrase)
@@ -331,3 +332,9 @@ func (j *Judge) mend(r reading) string {
 // aboutShown tells whether the case judges what the target shows, be it trusted or
 // not.
 func (t *trial) aboutShown() bool { return strings.HasPrefix(t.c.Measure, "served-") }
+
+// protocolVersion is the alert of a peer that speaks no version which was offered.
+const protocolVersion tls.AlertError = 70
+
+// unspoken tells whether an honest delivery was refused for its version of TLS alone.
+func unspoken(r reading) bool { return r.Outcome == wire.Alerted && r.TLS.Alert == protocolVersion }

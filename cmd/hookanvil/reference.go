@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/reference"
 	"github.com/hookanvil/hookanvil/suites"
@@ -33,13 +34,16 @@ func newReferenceReceiver() *cobra.Command {
 		Short: "Run the reference receiver until ^C",
 		Long: `Run a receiver that is correct under every shipped profile, or has one defect, until
 ^C. It serves /hook and, as a probe, /effects. Without --secret it invents one and
-prints it.`,
+prints it. With --pki it speaks TLS, and demands a client certificate that the
+authority in that directory has signed for "hookanvil client".`,
 		Example: `  hookanvil reference receiver --profile github
-  hookanvil reference receiver --defect compares-prefix-only --listen 127.0.0.1:8080`,
+  hookanvil reference receiver --defect compares-prefix-only --listen 127.0.0.1:8080
+  hookanvil reference receiver --pki testpki`,
 		Args: cobra.NoArgs,
 	}
 	complete := bind(cmd, &settings, "profile", "secret")
 	defect := cmd.Flags().String("defect", "", "the one fault it has: see hookanvil matrix")
+	dir := cmd.Flags().String("pki", "", "directory that hookanvil pki init wrote: it speaks TLS, and admits that authority's clients alone")
 	listen := cmd.Flags().String("listen", "127.0.0.1:0", "loopback address to listen on")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := complete(); err != nil {
@@ -52,24 +56,51 @@ prints it.`,
 		if err != nil {
 			return err
 		}
+		if o.TLS, err = secured(*dir); err != nil {
+			return err
+		}
 		r, err := reference.New(o)
 		if err != nil {
 			return err
 		}
 		defer r.Close()
-		base, err := r.Listen(*listen)
+		at, err := open(r, *listen, *dir)
 		if err != nil {
 			return err
 		}
 		ctx, cancel := interruptible()
 		defer cancel()
-		if err := emit(cmd, welcome(o, base, settings, invented)); err != nil {
+		if err := emit(cmd, welcome(o, at, settings, invented)); err != nil {
 			return err
 		}
 		<-ctx.Done()
 		return nil
 	}
 	return cmd
+}
+
+// secured is the TLS of a receiver that an authority stands behind; nil without one.
+func secured(dir string) (*reference.TLS, error) {
+	if dir == "" {
+		return nil, nil //nolint:nilnil // it speaks plain HTTP then
+	}
+	a, err := pki.Open(dir)
+	return &reference.TLS{Authority: a}, err
+}
+
+// premises are where a receiver is: its base URL, that of its probe, and the directory
+// of its authority, if it has one.
+type premises struct{ base, probe, pki string }
+
+// open has a receiver listen. A probe shows no client certificate, so that it is served
+// elsewhere where one is demanded.
+func open(r *reference.Receiver, listen, dir string) (premises, error) {
+	base, err := r.Listen(listen)
+	at := premises{base, base, dir}
+	if err == nil && dir != "" {
+		at.probe, err = r.ListenForProbes()
+	}
+	return at, err
 }
 
 // referenceOptions are those of the receiver; invented tells whether its keys are.
@@ -87,24 +118,31 @@ func referenceOptions(s suites.Settings, defect string) (o reference.Options, in
 }
 
 // welcome tells where the receiver is and how to judge it.
-func welcome(o reference.Options, base string, as suites.Settings, invented bool) string {
+func welcome(o reference.Options, at premises, as suites.Settings, invented bool) string {
 	var b strings.Builder
 	secrets := as.Secret
 	kind := "A correct receiver"
 	if d, err := reference.Find(o.Defect); err == nil {
 		kind = "A receiver that " + d.Sentence
 	}
-	fmt.Fprintf(&b, "%s, under profile %s:\n\n  %s%s\n\n", kind, o.Profile.Name, base, reference.HookPath)
+	fmt.Fprintf(&b, "%s, under profile %s:\n\n  %s%s\n\n", kind, o.Profile.Name, at.base, reference.HookPath)
 	if invented {
 		var exports string
 		secrets, exports = exportLines(o.Profile, o.Keys)
 		fmt.Fprintf(&b, "Its secret was invented for this run. Where you judge it from:\n\n%s\n", exports)
 	}
-	fmt.Fprintf(&b, "Judge it:\n\n  hookanvil run --target %s%s --profile %s", base, reference.HookPath, suites.ShellQuote(as.Profile))
+	command := "hookanvil run"
+	if at.pki != "" {
+		command = "hookanvil run receiver"
+	}
+	fmt.Fprintf(&b, "Judge it:\n\n  %s --target %s%s --profile %s", command, at.base, reference.HookPath, suites.ShellQuote(as.Profile))
+	if at.pki != "" {
+		fmt.Fprintf(&b, " --pki %s", suites.ShellQuote(at.pki))
+	}
 	for _, s := range secrets {
 		fmt.Fprintf(&b, " --secret %s", s)
 	}
-	fmt.Fprintf(&b, " --probe-url '%s%s?token={token}#/effects'\n\n^C ends it.\n", base, reference.EffectsPath)
+	fmt.Fprintf(&b, " --probe-url '%s%s?token={token}#/effects'\n\n^C ends it.\n", at.probe, reference.EffectsPath)
 	return b.String()
 }
 

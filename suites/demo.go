@@ -83,6 +83,13 @@ func (x *Exhibit) judge(ctx context.Context, profile string, cases []scenarios.C
 	return err
 }
 
+// demonstratedSecure tells whether a receiver is reached by mutual TLS: the correct
+// one, so that every suite has something to judge, and one whose defect is there.
+func demonstratedSecure(defect string) bool {
+	d, err := reference.Find(defect)
+	return defect == "" || err == nil && isSecure(d)
+}
+
 // concerned leaves the suites that name a defect.
 func concerned(cases []scenarios.Case, defect string) []scenarios.Case {
 	var names []string
@@ -95,7 +102,7 @@ func concerned(cases []scenarios.Case, defect string) []scenarios.Case {
 }
 
 func (x *Exhibit) exhibit(ctx context.Context, profile, defect string, cases []scenarios.Case, watch func(Progress)) (run reports.Run, err error) {
-	subject, end, err := exemplar(x.Role, profile, defect, Settings{}.SeedOrRandom())
+	subject, end, err := exemplar(x.Role, profile, defect, demonstratedSecure(defect), Settings{}.SeedOrRandom())
 	if err != nil {
 		return run, err
 	}

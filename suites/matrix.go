@@ -32,6 +32,7 @@ type Row struct {
 	Role    string
 	Defect  reference.Defect // without a name for the correct subject
 	Profile string
+	Secure  bool // a receiver that is reached by mutual TLS
 
 	Caught []string         // cases that name the defect and found it
 	Missed []reports.Result // cases that name it, apply, and did not
@@ -133,7 +134,7 @@ func RunMatrix(ctx context.Context, names []string, watch func(done, total int))
 	}
 	again := slices.DeleteFunc(all, func(i int) bool { return rows[i].sound() })
 	for _, i := range again {
-		rows[i] = Row{Role: rows[i].Role, Defect: rows[i].Defect, Profile: rows[i].Profile, Again: true}
+		rows[i] = Row{Role: rows[i].Role, Defect: rows[i].Defect, Profile: rows[i].Profile, Secure: rows[i].Secure, Again: true}
 	}
 	quiet := pace{map[string]int{receiverRole: 1, senderRole: 8}, newGate(200, 5*time.Millisecond), brisk.thorough}
 	err = judgeRows(ctx, rows, again, cases, quiet, func(int, int) {})
@@ -191,16 +192,28 @@ func matrixRows(names []string) ([]Row, error) {
 				rows = append(rows, Row{Role: role, Profile: p})
 			}
 		}
+		if len(names) == 0 && role == receiverRole {
+			rows = append(rows, Row{Role: role, Profile: secureProfile, Secure: true})
+		}
 		for _, d := range defects {
 			if d.Role != role {
 				continue
 			}
 			for _, p := range ProfilesOf(d) {
-				rows = append(rows, Row{Role: role, Defect: d, Profile: p})
+				rows = append(rows, Row{Role: role, Defect: d, Profile: p, Secure: isSecure(d)})
 			}
 		}
 	}
 	return rows, nil
+}
+
+// secureProfile is the one under which the whole catalogue is tried over TLS.
+const secureProfile = "standard-webhooks"
+
+// isSecure tells whether a defect shows in TLS alone. A sender has endpoints with TLS
+// beside others; a receiver is reached by it or not.
+func isSecure(d reference.Defect) bool {
+	return d.Role == receiverRole && (d.Area == "tls" || d.Area == "mtls")
 }
 
 // signedProfiles are the shipped profiles whose deliveries are signed.
@@ -240,7 +253,9 @@ func (r *Row) concern(cases []scenarios.Case, thorough bool) []scenarios.Case {
 		}
 		like := alike[claim(c)]
 		spoken := thorough || r.Role == receiverRole || like[h.Sum32()%uint32(len(like))] == c.Name()
-		return r.Defect.Broad || c.Serial || laborious(c) || !spoken
+		// What is wrong below HTTP shows there, or everywhere.
+		elsewhere := r.Secure && !thorough && c.Suite != "receiver/tls" && c.Suite != "receiver/mtls"
+		return elsewhere || r.Defect.Broad || c.Serial || laborious(c) || !spoken
 	})
 }
 
@@ -264,7 +279,7 @@ func (r *Row) judge(ctx context.Context, cases []scenarios.Case, p pace) (err er
 	if cases = r.concern(cases, p.thorough); len(cases) == 0 {
 		return nil // the report says that nothing names the defect
 	}
-	subject, end, err := exemplar(r.Role, r.Profile, r.Defect.Name, 1)
+	subject, end, err := exemplar(r.Role, r.Profile, r.Defect.Name, r.Secure, 1)
 	if err != nil {
 		return err
 	}
@@ -285,8 +300,9 @@ func (r *Row) judge(ctx context.Context, cases []scenarios.Case, p pace) (err er
 	return nil
 }
 
-// exemplar starts the reference of a role under a profile, with one defect or none.
-func exemplar(role, profile, defect string, seed uint64) (subject Subject, end func() error, err error) {
+// exemplar starts the reference of a role under a profile, with one defect or none;
+// secure has a receiver be reached by mutual TLS.
+func exemplar(role, profile, defect string, secure bool, seed uint64) (subject Subject, end func() error, err error) {
 	p, err := profiles.Get(profile)
 	if err != nil {
 		return Subject{}, nil, err
@@ -298,7 +314,11 @@ func exemplar(role, profile, defect string, seed uint64) (subject Subject, end f
 		}
 		return Sender(s.Subject), s.Close, nil
 	}
-	s, err := NewSpecimen(p, defect, seed, Quick)
+	start := NewSpecimen
+	if secure {
+		start = NewSecureSpecimen
+	}
+	s, err := start(p, defect, seed, Quick)
 	if err != nil {
 		return Subject{}, nil, err
 	}

@@ -29,6 +29,7 @@ func (m Matrix) Summary() string {
 // tally is what the rows of one role amount to.
 type tally struct {
 	rows, correct, refused, misattributed int
+	secure                                bool            // the correct one was tried over TLS too
 	killed                                map[string]bool // by defect
 }
 
@@ -42,6 +43,7 @@ func (m Matrix) tally(role string) tally {
 		t.misattributed += r.misattributed()
 		if r.correct() {
 			t.correct++
+			t.secure = t.secure || r.Secure
 			if !r.sound() {
 				t.refused++
 			}
@@ -62,7 +64,10 @@ func (t tally) String() string {
 	}
 	summary := fmt.Sprintf("mutants killed %d/%d, misattributed %d", n, len(t.killed), t.misattributed)
 	if t.correct > 0 {
-		summary += fmt.Sprintf("; correct under %d of %d profiles", t.correct-t.refused, t.correct)
+		summary += fmt.Sprintf("; correct in %d of %d runs, one a profile", t.correct-t.refused, t.correct)
+		if t.secure {
+			summary += " and one over mutual TLS"
+		}
 	}
 	return summary
 }
@@ -77,7 +82,11 @@ func (m Matrix) Report() string {
 		if !r.sound() {
 			mark = "✗"
 		}
-		fmt.Fprintf(&b, "%s %s, %s: %s\n", mark, name, r.Profile, r.outcome())
+		under := r.Profile
+		if r.Secure {
+			under += " over mutual TLS"
+		}
+		fmt.Fprintf(&b, "%s %s, %s: %s\n", mark, name, under, r.outcome())
 		for _, missed := range r.Missed {
 			fmt.Fprintf(&b, "    missed by %s: %s %s\n", missed.ID, missed.Verdict, missed.Reason)
 		}

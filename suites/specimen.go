@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"slices"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/reference"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
@@ -24,6 +26,20 @@ type Specimen struct {
 // NewSpecimen starts the reference receiver under a profile, with one defect or,
 // where its name is empty, none. The keys are invented from the seed.
 func NewSpecimen(p *profile.Profile, defect string, seed uint64, limits receiver.Limits) (*Specimen, error) {
+	return newSpecimen(p, defect, seed, limits, nil)
+}
+
+// NewSecureSpecimen starts one that is reached by mutual TLS, under an authority made
+// for it.
+func NewSecureSpecimen(p *profile.Profile, defect string, seed uint64, limits receiver.Limits) (*Specimen, error) {
+	authority, err := pki.New()
+	if err != nil {
+		return nil, err
+	}
+	return newSpecimen(p, defect, seed, limits, &reference.TLS{Authority: authority})
+}
+
+func newSpecimen(p *profile.Profile, defect string, seed uint64, limits receiver.Limits, secure *reference.TLS) (*Specimen, error) {
 	r := rand.New(rand.NewPCG(seed, seed))
 	s := receiver.Subject{
 		Profile: p, Limits: limits,
@@ -31,14 +47,18 @@ func NewSpecimen(p *profile.Profile, defect string, seed uint64, limits receiver
 	}
 	target, err := reference.New(reference.Options{
 		Profile: p, Keys: rotation(s.Keys, s.Second), Retired: s.Retired, Other: s.Other, Defect: defect,
-		Deadline: limits.Answer,
-		Limits:   wire.ServerLimits{FirstByte: limits.Slow / 3, HeadTime: limits.Slow / 3, BodyTime: limits.Slow * 2 / 3},
+		Deadline: limits.Answer, TLS: secure,
+		Limits: wire.ServerLimits{FirstByte: limits.Slow / 3, HeadTime: limits.Slow / 3, BodyTime: limits.Slow * 2 / 3},
 	})
 	if err != nil {
 		return nil, err
 	}
 	if err := locate(&s, target); err != nil {
 		return nil, errors.Join(err, target.Close())
+	}
+	if secure != nil {
+		s.Authority = secure.Authority
+		s.Endpoint.TLS.RootCAs = secure.Authority.Pool()
 	}
 	return &Specimen{s, target}, nil
 }
@@ -52,6 +72,11 @@ func locate(s *receiver.Subject, target *reference.Receiver) error {
 	u, err := url.Parse(base)
 	if err != nil {
 		return fmt.Errorf("judge the reference receiver: %w", err)
+	}
+	if u.Scheme == "https" {
+		// Of an address nobody asks by name, and so a server that needs a name would
+		// serve nobody.
+		u.Host = net.JoinHostPort("localhost", u.Port())
 	}
 	s.URL, s.OtherURL = u.JoinPath(reference.HookPath), u.JoinPath(reference.OtherPath)
 	s.Probe = effects(target.Effects)

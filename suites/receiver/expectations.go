@@ -55,6 +55,8 @@ func init() {
 		{Entry: word("", "rejected", "refuses the delivery on purpose and does not act on it"), negative: true,
 			judge: func(_ *trial, s []seen, _ any) finding { return judgeRejected(s[0]) }},
 		{Entry: word("", "denied", "refuses the connection, or the delivery, for what is wrong with its TLS, and does not act on it"), negative: true, judge: judgeDenied},
+		{Entry: word("", "agreed-protocol", "speaks the protocol that it has agreed on, or agrees on none"), negative: true,
+			judge: func(_ *trial, s []seen, _ any) finding { return judgeAgreed(s[0]) }},
 		{Entry: word("", "whatever", "does what it likes: only what comes of it later is judged"), negative: true,
 			judge: func(*trial, []seen, any) finding { return passed() }},
 		{Entry: wordWith("", "accepted-or", scenarios.Statuses, "accepts the delivery, or answers with one of these statuses and does not act on it"), negative: true,

@@ -330,7 +330,6 @@ func (h *house) openPort(e *endpoint, hosts []string) (*port, error) {
 		Limits: e.limits(), Observe: func(x wire.Incident) { e.trial.incident(e, x) }, Answered: h.answered, Secure: e.secure(),
 		Connected: func(_ netip.AddrPort, id int) *wire.Reply { return e.trial.connected(e, id) },
 		Handle: func(r *wire.Received) wire.Reply {
-			e.trial.requested(e, r)
 			h.mu.Lock()
 			carried := h.carried(r)
 			h.mu.Unlock()
@@ -338,6 +337,7 @@ func (h *house) openPort(e *endpoint, hosts []string) (*port, error) {
 				h.stray(r)
 				return wire.Reply{Status: 404, Body: []byte("no endpoint of this run\n")}
 			}
+			e.trial.requested(e, r)
 			return h.serve(e, carried, r)
 		},
 		Early: func(r *wire.Received) *wire.Reply {

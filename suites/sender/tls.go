@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/tls"
 	"fmt"
@@ -352,10 +353,11 @@ func (t *trial) unmade(e *endpoint, x wire.Incident) {
 		return
 	}
 	s := e.tls.shakeOf(x.ConnID)
-	if s != nil && x.Kind != wire.NoTLS && x.Kind != wire.Silent {
-		s.requests++ // that it was none is another matter
-	}
-	if s != nil {
+	switch unsent := x.Kind == wire.NoTLS || x.Kind == wire.Silent; {
+	case s == nil:
+	case !unsent && bytes.Contains(x.Head, []byte(e.token)):
+		s.requests++ // that it was no proper one is another matter
+	default:
 		s.over, s.end = s.requests == 0, x
 	}
 	t.exhibitConnection(e, s, x)

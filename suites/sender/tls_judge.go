@@ -112,7 +112,8 @@ func (s *shake) mustRefuse() bool { return s.weak || isFault(s.certificate) }
 // quit tells whether the sender itself ended a connection once it had been shown a
 // certificate.
 func (s *shake) quit() bool {
-	return s.over && s.end.EndedBy == wire.ByPeer && s.end.TLS != nil && s.end.TLS.Version != 0
+	unsent := s.end.Kind == wire.NoTLS || s.end.Kind == wire.Silent
+	return s.over && unsent && s.end.EndedBy == wire.ByPeer && s.end.TLS != nil && s.end.TLS.Version != 0
 }
 
 // refused tells whether a connection came to nothing for what is wrong with it: the

@@ -5,9 +5,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -479,5 +483,46 @@ func TestHostileTLSSenders(t *testing.T) {
 		attacks.Wait()
 		t.Log(name, r.Verdict, r.Reason)
 		want(t, r, verdict, "")
+	}
+}
+
+// curls has curl deliver, whose TLS is OpenSSL's: it refuses certificates in its own way.
+func curls(t *testing.T, s *stage, flags ...string) {
+	t.Helper()
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("there is no curl")
+	}
+	trusted := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(trusted, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.subject.Authority.Root().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.subject.Trigger = action{words: []string{"url", "token"}, do: func(ctx context.Context, v sender.Values) (sender.Outcome, error) {
+		words := append([]string{"--silent", "--max-time", "5", "--cacert", trusted, "--data", `{"token":"` + v.Token + `"}`, v.URL}, flags...)
+		_ = exec.CommandContext(ctx, curl, words...).Run() // that it fails is what is looked for
+		return sender.Outcome{Status: 202}, nil
+	}}
+}
+
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		flags   []string
+		verdict reports.Verdict
+		alert   string
+	}{
+		{nil, pass, "certificate_expired (45)"},
+		{[]string{"--tls-max", "1.2"}, pass, "certificate_expired (45)"},
+		{[]string{"--insecure"}, fail, ""},
+	} {
+		s := onLoopback(t)
+		speaksTLS(s)
+		curls(t, s, row.flags...)
+		want(t, s.run(goodYAML), pass, "")
+		r := s.run(badYAML)
+		want(t, r, row.verdict, "")
+		if first := r.Evidence[0]; first.TLS == nil || first.TLS.Alert != row.alert {
+			t.Errorf("%v: %s, %+v", row.flags, first.Outcome, first.TLS)
+		}
 	}
 }

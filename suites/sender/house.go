@@ -41,9 +41,9 @@ type house struct {
 	events map[string]*event    // by token
 	strays []string             // the first requests that belong to no endpoint
 	taken  map[*wire.Received]*attempt
-	lost   []wire.Incident             // on the shared port, of no endpoint
-	shown  map[string]*tls.Certificate // by endpoints, by fault and host
-	given  map[string]*endpoint        // to the sender for an endpoint: client certificates, as they are encoded
+	lost   []wire.Incident                             // on the shared port, of no endpoint
+	shown  map[string]func() (*tls.Certificate, error) // by endpoints, by fault and host
+	given  map[string]*endpoint                        // to the sender for an endpoint: client certificates, as they are encoded
 }
 
 // limits of what a sender can make an endpoint hold. A sender may be slow, yet not
@@ -58,7 +58,7 @@ const keptIncidents = 100
 
 func newHouse(s *Subject) (*house, error) {
 	h := &house{subject: s, rooms: map[string]*endpoint{}, events: map[string]*event{}, taken: map[*wire.Received]*attempt{},
-		guests: map[*endpoint]bool{}, owners: map[string]*trial{}, shown: map[string]*tls.Certificate{}, given: map[string]*endpoint{}}
+		guests: map[*endpoint]bool{}, owners: map[string]*trial{}, shown: map[string]func() (*tls.Certificate, error){}, given: map[string]*endpoint{}}
 	h.server = wire.Server{Limits: limits, Handle: h.handle, Early: h.early, Observe: h.observe, Answered: h.answered}
 	l, err := s.open(cmp.Or(s.Listen, "127.0.0.1:0"))
 	if err != nil {

@@ -150,7 +150,9 @@ func judgeNoRequest(t *trial, _ scope, _ any) finding {
 		switch {
 		case !s.mustRefuse():
 		case s.requests > 0:
-			return failed("it sent a request over %s%s", s.name(), s.blame())
+			f := failed("it sent a request over %s%s", s.name(), s.blame())
+			t.markOver(s, f.reason)
+			return f
 		case s.refused():
 			refused++
 		}
@@ -159,6 +161,17 @@ func judgeNoRequest(t *trial, _ scope, _ any) finding {
 		return passed()
 	}
 	return t.unrefused()
+}
+
+// markOver says of an attempt over a connection what is wrong with it.
+func (t *trial) markOver(s *shake, reason string) {
+	for _, d := range t.deliveries {
+		for _, a := range d.attempts {
+			if d.to.tls.shakeOf(a.request.ConnID) == s {
+				t.mark(a, reason)
+			}
+		}
+	}
 }
 
 // blame says what is wrong with a connection.

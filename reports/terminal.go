@@ -378,6 +378,9 @@ func (s screen) summary(r Result, x Exchange) string {
 		if told {
 			when = inert(when) + ": "
 		}
+		if x.Sent == "" { // there was nothing to answer
+			return when + inert(x.Outcome) + took
+		}
 		return when + "answered " + inert(x.Outcome) + took
 	}
 	what := strings.ReplaceAll(inert(x.Outcome), "-", " ")

@@ -41,9 +41,9 @@ type house struct {
 	events map[string]*event    // by token
 	strays []string             // the first requests that belong to no endpoint
 	taken  map[*wire.Received]*attempt
-	lost   []wire.Incident             // on the shared port, of no endpoint
-	shown  map[string]*tls.Certificate // by endpoints, by fault and host
-	given  map[string]*endpoint        // to the sender for an endpoint: client certificates, as they are encoded
+	lost   []wire.Incident                             // on the shared port, of no endpoint
+	shown  map[string]func() (*tls.Certificate, error) // by endpoints, by fault and host
+	given  map[string]*endpoint                        // to the sender for an endpoint: client certificates, as they are encoded
 }
 
 // limits of what a sender can make an endpoint hold. A sender may be slow, yet not
@@ -58,7 +58,7 @@ const keptIncidents = 100
 
 func newHouse(s *Subject) (*house, error) {
 	h := &house{subject: s, rooms: map[string]*endpoint{}, events: map[string]*event{}, taken: map[*wire.Received]*attempt{},
-		guests: map[*endpoint]bool{}, owners: map[string]*trial{}, shown: map[string]*tls.Certificate{}, given: map[string]*endpoint{}}
+		guests: map[*endpoint]bool{}, owners: map[string]*trial{}, shown: map[string]func() (*tls.Certificate, error){}, given: map[string]*endpoint{}}
 	h.server = wire.Server{Limits: limits, Handle: h.handle, Early: h.early, Observe: h.observe, Answered: h.answered}
 	l, err := s.open(cmp.Or(s.Listen, "127.0.0.1:0"))
 	if err != nil {
@@ -336,7 +336,6 @@ func (h *house) openPort(e *endpoint, hosts []string) (*port, error) {
 		Limits: e.limits(), Observe: func(x wire.Incident) { e.trial.incident(e, x) }, Answered: h.answered, Secure: e.secure(),
 		Connected: func(_ netip.AddrPort, id int) *wire.Reply { return e.trial.connected(e, id) },
 		Handle: func(r *wire.Received) wire.Reply {
-			e.trial.requested(e, r)
 			h.mu.Lock()
 			carried := h.carried(r)
 			h.mu.Unlock()
@@ -344,6 +343,7 @@ func (h *house) openPort(e *endpoint, hosts []string) (*port, error) {
 				h.stray(r)
 				return wire.Reply{Status: 404, Body: []byte("no endpoint of this run\n")}
 			}
+			e.trial.requested(e, r)
 			return h.serve(e, carried, r)
 		},
 		Early: func(r *wire.Received) *wire.Reply {

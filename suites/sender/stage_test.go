@@ -530,17 +530,18 @@ func (d *dispatcher) exchange(a *try) (*http.Response, error) {
 	if secure {
 		host = net.JoinHostPort("127.0.0.1", mustURL(a.url).Port()) // whatever the name, it leads here
 	}
-	conn, err := d.stage.net.dial(d.ctx, host)
+	socket, err := d.stage.net.dial(d.ctx, host)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(d.ctx, func() { conn.Close() })()
+	defer socket.Close()
+	defer context.AfterFunc(d.ctx, func() { socket.Close() })()
 	if d.deadline > 0 {
-		_ = conn.SetDeadline(time.Now().Add(d.deadline))
+		_ = socket.SetDeadline(time.Now().Add(d.deadline))
 	}
+	conn := socket
 	if secure {
-		if conn, err = d.tls.shake(d, a, conn); err != nil {
+		if conn, err = d.tls.shake(d, a, socket); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/tls"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/pki"
@@ -112,19 +114,16 @@ func (h *house) publish() error {
 	return nil
 }
 
-// shows is a certificate for a host, issued once.
+// shows is a certificate for a host, issued once, and in nobody's way: some take long.
 func (h *house) shows(word, host string) (*tls.Certificate, error) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	key := word + " " + host
-	if c := h.shown[key]; c != nil {
-		return c, nil
+	if h.shown[key] == nil {
+		h.shown[key] = sync.OnceValues(func() (*tls.Certificate, error) { return issue(h.subject.Authority, word, host) })
 	}
-	issued, err := issue(h.subject.Authority, word, host)
-	if err == nil {
-		h.shown[key] = issued
-	}
-	return issued, err
+	issued := h.shown[key]
+	h.mu.Unlock()
+	return issued()
 }
 
 func issue(a *pki.Authority, word, host string) (*tls.Certificate, error) {
@@ -352,10 +351,11 @@ func (t *trial) unmade(e *endpoint, x wire.Incident) {
 		return
 	}
 	s := e.tls.shakeOf(x.ConnID)
-	if s != nil && x.Kind != wire.NoTLS && x.Kind != wire.Silent {
-		s.requests++ // that it was none is another matter
-	}
-	if s != nil {
+	switch unsent := x.Kind == wire.NoTLS || x.Kind == wire.Silent; {
+	case s == nil:
+	case !unsent && bytes.Contains(x.Head, []byte(e.token)):
+		s.requests++ // that it was no proper one is another matter
+	default:
 		s.over, s.end = s.requests == 0, x
 	}
 	t.exhibitConnection(e, s, x)
@@ -369,6 +369,28 @@ func (s *shake) name() string {
 		return "a connection from before the first event, on which the certificate was " + s.certificate
 	}
 	return fmt.Sprintf("connection %d, on which the certificate was %s", s.n, s.certificate)
+}
+
+// label names a connection among the evidence.
+func (s *shake) label(e *endpoint) string {
+	if len(e.trial.endpoints) > 1 {
+		return fmt.Sprintf("connection %d to %s (%s)", s.n, e.spec.Name, s.certificate)
+	}
+	return fmt.Sprintf("connection %d (%s)", s.n, s.certificate)
+}
+
+// sinceFired says when a connection came.
+func (t *trial) sinceFired(e *endpoint, at time.Time) string {
+	var last time.Time
+	for _, ev := range t.eventsTo(e) {
+		if ev.fired.After(last) && ev.fired.Before(at) {
+			last = ev.fired
+		}
+	}
+	if last.IsZero() {
+		return "before the first event"
+	}
+	return show(at.Sub(last)) + " after the event was fired"
 }
 
 // outcome tells how a connection ended.
@@ -393,15 +415,18 @@ func (s *shake) outcome() string {
 // exhibitConnection makes evidence of a connection without a request.
 func (t *trial) exhibitConnection(e *endpoint, s *shake, x wire.Incident) {
 	label, outcome := "a connection to "+e.spec.Name, x.Detail
-	var notes []string
 	started := time.Now()
 	if s != nil {
-		label, outcome, started = s.name(), s.outcome(), s.at
-		notes = []string{"it offered " + s.hello.String()}
+		label, outcome, started = s.label(e), s.outcome(), s.at
+	}
+	notes := []string{t.sinceFired(e, started)}
+	if s != nil {
+		notes = append(notes, "it offered "+s.hello.String())
 	}
 	t.keepExchange(reports.Exchange{
 		Label: label, Outcome: outcome, Notes: notes, TLS: tlsEvidence(x.TLS), Remote: x.Remote.String(),
 		Received: reports.Printable(x.Head, shown), ReceivedBytes: int64(len(x.Head)), StartedMS: milliseconds(started.Sub(t.started)),
+		DurationMS: milliseconds(time.Since(started)),
 	})
 }
 

@@ -112,7 +112,8 @@ func (s *shake) mustRefuse() bool { return s.weak || isFault(s.certificate) }
 // quit tells whether the sender itself ended a connection once it had been shown a
 // certificate.
 func (s *shake) quit() bool {
-	return s.over && s.end.EndedBy == wire.ByPeer && s.end.TLS != nil && s.end.TLS.Version != 0
+	unsent := s.end.Kind == wire.NoTLS || s.end.Kind == wire.Silent
+	return s.over && unsent && s.end.EndedBy == wire.ByPeer && s.end.TLS != nil && s.end.TLS.Version != 0
 }
 
 // refused tells whether a connection came to nothing for what is wrong with it: the
@@ -149,7 +150,9 @@ func judgeNoRequest(t *trial, _ scope, _ any) finding {
 		switch {
 		case !s.mustRefuse():
 		case s.requests > 0:
-			return failed("it sent a request over %s%s", s.name(), s.blame())
+			f := failed("it sent a request over %s%s", s.name(), s.blame())
+			t.markOver(s, f.reason)
+			return f
 		case s.refused():
 			refused++
 		}
@@ -158,6 +161,17 @@ func judgeNoRequest(t *trial, _ scope, _ any) finding {
 		return passed()
 	}
 	return t.unrefused()
+}
+
+// markOver says of an attempt over a connection what is wrong with it.
+func (t *trial) markOver(s *shake, reason string) {
+	for _, d := range t.deliveries {
+		for _, a := range d.attempts {
+			if d.to.tls.shakeOf(a.request.ConnID) == s {
+				t.mark(a, reason)
+			}
+		}
+	}
 }
 
 // blame says what is wrong with a connection.

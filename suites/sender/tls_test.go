@@ -5,16 +5,23 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/resolver"
+	"github.com/hookanvil/hookanvil/fixtures/wire/hostile"
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/suites/sender"
 )
@@ -166,9 +173,9 @@ func (muted) Close() error { return nil }
 
 // diesAfterRefusal has the sender deliver nothing more once a handshake has failed.
 func diesAfterRefusal(s *stage) {
-	dead := false
-	s.sender.tls.failed = func(*dispatcher, *try) { dead = true }
-	s.sender.loses = func(int) bool { return dead }
+	var dead atomic.Bool
+	s.sender.tls.failed = func(*dispatcher, *try) { dead.Store(true) }
+	s.sender.loses = func(int) bool { return dead.Load() }
 }
 
 // fallsBack delivers in plain text after a handshake has failed.
@@ -378,7 +385,7 @@ func TestTLSEvidence(t *testing.T) {
 			t.Fatalf("%d exchanges", len(r.Evidence))
 		}
 		refused, attempt := r.Evidence[0], r.Evidence[1]
-		if refused.Label != "connection 1, on which the certificate was expired" || refused.TLS == nil || !strings.Contains(refused.TLS.Alert, "bad_certificate") || len(refused.TLS.Ours) != 2 {
+		if refused.Label != "connection 1 (expired)" || refused.TLS == nil || !strings.Contains(refused.TLS.Alert, "bad_certificate") || len(refused.TLS.Ours) != 2 {
 			t.Errorf("%s: %s, %+v", refused.Label, refused.Outcome, refused.TLS)
 		}
 		if attempt.TLS == nil || attempt.TLS.Version != "TLS 1.3" || !strings.Contains(strings.Join(attempt.Notes, "; "), "over connection 2, on which the certificate was good") {
@@ -401,4 +408,121 @@ func TestTLSOverlap(t *testing.T) {
 		s.crowd(l, 1, 20, "endpoints: [{name: main, tls: {certificate: [expired, good]}}, {name: other, tls: {certificate: [good, expired, good]}}]\n"+
 			"trigger: [{times: 1}, {to: other, meanwhile: true, respond: [503, 200]}]\nexpect: [no-request, delivered, signed]")
 	})
+}
+
+// TestTLSConnections judges what happens below TLS, which the stage's own network
+// cannot show.
+func TestTLSConnections(t *testing.T) {
+	t.Parallel()
+	var running sync.WaitGroup
+	for _, row := range []verdict{
+		{"a good certificate later", laterYAML, nil, pass, ""},
+		{"a bad certificate that is believed", badYAML, tlsWith(blindly), fail, "on which the certificate was expired"},
+		{"a half-close behind the hello", badYAML, instead(onlyHello(func(d *dispatcher, conn net.Conn) {
+			_ = conn.(*net.TCPConn).CloseWrite()
+			d.sleep(300 * time.Millisecond)
+		})), open, "the control"},
+		{"a reset behind the hello", badYAML, instead(onlyHello(func(_ *dispatcher, conn net.Conn) {
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			conn.Close()
+		})), open, "the control"},
+		{"a reset behind the handshake", badYAML, func(s *stage) {
+			s.sender.tls.config = blindly
+			s.sender.tls.then = func(_ *dispatcher, _ *try, conn *tls.Conn) error {
+				_ = conn.NetConn().(*net.TCPConn).SetLinger(0)
+				return errors.Join(errEnough, conn.NetConn().Close())
+			}
+		}, open, "the control"},
+		{"silence behind the hello", badYAML, instead(onlyHello(func(d *dispatcher, _ net.Conn) { d.sleep(500 * time.Millisecond) })), open, ""},
+	} {
+		s := onLoopback(t)
+		s.subject.Limits.Arrival = 2 * time.Second
+		speaksTLS(s)
+		if row.spoil != nil {
+			row.spoil(s)
+		}
+		running.Go(func() {
+			r := s.run(row.yaml)
+			if r.Verdict != row.want {
+				t.Errorf("%s:", row.name)
+			}
+			want(t, r, row.want, row.reason)
+		})
+	}
+	running.Wait()
+}
+
+// TestHostileTLSSenders attacks the port of an endpoint with TLS while it is judged
+// by: a sender that checks certificates still passes, and one that does not still fails.
+func TestHostileTLSSenders(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*stage){"careful": nil, "blind": tlsWith(blindly)} {
+		s := onLoopback(t)
+		speaksTLS(s)
+		verdict := pass
+		if spoil != nil {
+			spoil(s)
+			verdict = fail
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+		defer cancel()
+		var attacks sync.WaitGroup
+		attacked := false
+		s.sender.mould = func(a *try) {
+			if attacked || !strings.HasPrefix(a.url, "https:") {
+				return
+			}
+			attacked = true
+			for _, h := range hostile.Senders {
+				if h.TLS {
+					attacks.Go(func() { h.Attack(ctx, netip.MustParseAddrPort(mustURL(a.url).Host), "/hk0123456789abcdef01234567") })
+				}
+			}
+		}
+		r := s.run(badYAML)
+		attacks.Wait()
+		t.Log(name, r.Verdict, r.Reason)
+		want(t, r, verdict, "")
+	}
+}
+
+// curls has curl deliver, whose TLS is OpenSSL's: it refuses certificates in its own way.
+func curls(t *testing.T, s *stage, flags ...string) {
+	t.Helper()
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("there is no curl")
+	}
+	trusted := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(trusted, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.subject.Authority.Root().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.subject.Trigger = action{words: []string{"url", "token"}, do: func(ctx context.Context, v sender.Values) (sender.Outcome, error) {
+		words := append([]string{"--silent", "--max-time", "5", "--cacert", trusted, "--data", `{"token":"` + v.Token + `"}`, v.URL}, flags...)
+		_ = exec.CommandContext(ctx, curl, words...).Run() // that it fails is what is looked for
+		return sender.Outcome{Status: 202}, nil
+	}}
+}
+
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		flags   []string
+		verdict reports.Verdict
+		alert   bool
+	}{
+		{nil, pass, true},
+		{[]string{"--tls-max", "1.2"}, pass, true},
+		{[]string{"--insecure"}, fail, false},
+	} {
+		s := onLoopback(t)
+		speaksTLS(s)
+		curls(t, s, row.flags...)
+		want(t, s.run(goodYAML), pass, "")
+		r := s.run(badYAML)
+		want(t, r, row.verdict, "")
+		if first := r.Evidence[0]; first.TLS == nil || (first.TLS.Alert != "") != row.alert {
+			t.Errorf("%v: %s, %+v", row.flags, first.Outcome, first.TLS)
+		}
+	}
 }

@@ -44,6 +44,7 @@ func init() {
 		{word("", "served-strength", "whether its keys and signatures can be trusted"), []string{"tls"}, ofChain(strong)},
 		{word("", "served-usage", "whether it is for servers"), []string{"tls"}, ofChain(forServers)},
 		{word("", "versions", "which versions of TLS the target speaks"), []string{"tls"}, (*trial).versions},
+		{word("", "renegotiation", "whether a client can have it begin another handshake on the same connection"), []string{"tls"}, (*trial).renegotiation},
 		{word("", "flood", "the time to the answer right after a header of 150 wrong signatures"), []string{"signature-list"}, (*trial).flood},
 	}
 }

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/rsa"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/wire"
+	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/scenarios"
 )
 
@@ -165,4 +168,26 @@ func (t *trial) versions(ctx context.Context) finding {
 		return failed("it speaks neither TLS 1.2 nor TLS 1.3")
 	}
 	return passed()
+}
+
+// renegotiation asks for another handshake, which TLS 1.3 has done away with.
+func (t *trial) renegotiation(ctx context.Context) finding {
+	e, err := t.endpointFor(scenarios.Step{})
+	if err != nil {
+		return inconclusive("%s", err)
+	}
+	asked := wire.Renegotiate(ctx, e, wire.Limits{Dial: t.subject.Limits.Answer, Total: 3 * t.subject.Limits.Answer})
+	x := wire.Exchange{Start: time.Now(), Remote: e.Address, TLS: asked.TLS, Detail: asked.Detail, Outcome: wire.Outcome("renegotiation-" + cmp.Or(asked.Answer, "unanswered"))}
+	if err := t.record("asked for another handshake", x); err != nil {
+		return inconclusive("%s", err)
+	}
+	switch {
+	case !asked.Asked && asked.TLS != nil && asked.TLS.Alert == protocolVersion:
+		return finding{verdict: reports.Skip, reason: "the target does not speak TLS 1.2, and TLS 1.3 knows no other handshake"}
+	case !asked.Asked || asked.Answer == "":
+		return inconclusive("%s", asked.Detail)
+	case asked.Answer == wire.Renegotiates:
+		return failed("it began another handshake when it was asked to")
+	}
+	return finding{verdict: reports.Pass, reason: "refused: " + asked.Detail}
 }

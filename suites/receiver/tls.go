@@ -274,6 +274,10 @@ func judgeDenied(_ *trial, s []seen, _ any) finding {
 func deniedBy(step scenarios.Step, r reading) finding {
 	shows := step.TLS != nil && step.TLS.Certificate != ""
 	unasked := shows && r.TLS != nil && !r.TLS.Asked && !r.TLS.DidResume
+	// A session may be refused before anything is asked for.
+	if unasked && r.answer == unanswered && step.TLS.Resume == "" {
+		return inconclusive("%s, yet no client certificate was asked for, so that it was not refused for this one", r.phrase)
+	}
 	switch r.answer {
 	case accepted, late:
 		if unasked {

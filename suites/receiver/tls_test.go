@@ -27,6 +27,7 @@ type gate struct {
 	unasked  bool                                           // it asks for no certificate
 	shaking  func(g *gateway, good bool) error              // in the handshake
 	answered func(g *gateway, good bool) (wire.Reply, bool) // what a delivery is answered; false goes on to verify it
+	acts     bool                                           // on what a bad certificate brings, before it is answered
 }
 
 // gateway is a gate that is open.
@@ -99,6 +100,9 @@ func (g *gateway) isGood(c tls.ConnectionState) bool {
 }
 
 func (g *gateway) handle(r *wire.Received) wire.Reply {
+	if g.acts && !g.isGood(r.TLS.ConnectionState) {
+		g.act(r)
+	}
 	if g.answered != nil {
 		if reply, decided := g.answered(g, g.isGood(r.TLS.ConnectionState)); decided {
 			return reply
@@ -108,8 +112,12 @@ func (g *gateway) handle(r *wire.Received) wire.Reply {
 	if err != nil {
 		return wire.Reply{Status: 401}
 	}
-	g.effects.counts[string(r.Body)+g.profile.DeliveryID(r.Headers, r.Body)]++
+	g.act(r)
 	return wire.Reply{Status: 204}
+}
+
+func (g *gateway) act(r *wire.Received) {
+	g.effects.counts[string(r.Body)+g.profile.DeliveryID(r.Headers, r.Body)]++
 }
 
 // toBad answers whoever shows a bad certificate in one way.
@@ -157,12 +165,19 @@ func TestDenied(t *testing.T) {
 		{"never asked for", gate{unasked: true}, reports.Fail, "no client certificate was asked for"},
 		{"a server error", gate{answered: toBad(wire.Reply{Status: 502})}, reports.Fail, "502"},
 		{"closed once, then accepted", gate{answered: first(closes, wire.Reply{})}, reports.Fail, "it was accepted"},
-		{"refused, and acted upon", gate{answered: func(g *gateway, good bool) (wire.Reply, bool) {
-			if !good {
-				g.effects.total++
-			}
-			return wire.Reply{Status: 403}, !good
-		}}, reports.Pass, "403"}, // an effect that no probe is told of cannot be seen
+		{"refused, and acted upon", gate{acts: true, answered: toBad(wire.Reply{Status: 403})}, reports.Fail, "answered 403 Forbidden, yet it took effect once"},
+		{"closed, and acted upon", gate{acts: true, answered: toBad(closes)}, reports.Fail, "yet it took effect once"},
+		{"not found, and acted upon", gate{acts: true, answered: toBad(wire.Reply{Status: 404})}, reports.Fail, "yet it took effect once"},
+
+		{"every second one closed upon", gate{answered: func(g *gateway, _ bool) (wire.Reply, bool) {
+			return closes, g.seen.Add(1)%2 == 0
+		}}, reports.Inconclusive, "the honest delivery after it was not accepted"},
+		{"every second one closed upon, and nobody asked", gate{unasked: true, answered: func(g *gateway, _ bool) (wire.Reply, bool) {
+			return closes, g.seen.Add(1)%2 == 0
+		}}, reports.Inconclusive, "no client certificate was asked for"},
+		{"every second one refused by an alert, and nobody asked", gate{unasked: true, shaking: func(g *gateway, _ bool) error {
+			return map[bool]error{true: errUnwelcome}[g.seen.Add(1)%2 == 0]
+		}}, reports.Inconclusive, "no client certificate was asked for"},
 
 		{"not found", gate{answered: toBad(wire.Reply{Status: 404})}, reports.Inconclusive, "404"},
 		{"redirected", gate{answered: toBad(wire.Reply{Status: 302})}, reports.Inconclusive, "302"},

@@ -27,6 +27,7 @@ type gate struct {
 	unasked  bool                                           // it asks for no certificate
 	shaking  func(g *gateway, good bool) error              // in the handshake
 	answered func(g *gateway, good bool) (wire.Reply, bool) // what a delivery is answered; false goes on to verify it
+	clear    *wire.Reply                                    // what is answered without TLS; nothing where it is nil
 	acts     bool                                           // on what a bad certificate brings, before it is answered
 }
 
@@ -65,6 +66,7 @@ func (g *gateway) open(t *testing.T) *receiver.Judge {
 		config.VerifyConnection = func(c tls.ConnectionState) error { return g.shaking(g, g.isGood(c)) }
 	}
 	server := &wire.Server{Secure: func(*tls.ClientHelloInfo, int) (*tls.Config, error) { return config, nil }, Handle: g.handle}
+	server.Lenient.PlainToo = g.clear != nil
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +102,12 @@ func (g *gateway) isGood(c tls.ConnectionState) bool {
 }
 
 func (g *gateway) handle(r *wire.Received) wire.Reply {
+	if r.TLS == nil {
+		if g.acts {
+			g.act(r)
+		}
+		return *g.clear
+	}
 	if g.acts && !g.isGood(r.TLS.ConnectionState) {
 		g.act(r)
 	}
@@ -208,6 +216,72 @@ func TestDenied(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What is sent in the clear to a port of TLS may be refused in several ways.
+func TestNotInClear(t *testing.T) {
+	redirected := func(location string) *wire.Reply {
+		return &wire.Reply{Status: 301, Headers: wire.Headers{{Name: "Location", Value: location}}}
+	}
+	for name, row := range map[string]struct {
+		gate   gate
+		want   reports.Verdict
+		reason string
+	}{
+		"no plain text":               {gate{}, reports.Pass, ""},
+		"a status":                    {gate{clear: &wire.Reply{Status: 400}}, reports.Pass, ""},
+		"closed":                      {gate{clear: &wire.Reply{Raw: []byte{}}}, reports.Pass, ""},
+		"an alert":                    {gate{clear: &wire.Reply{Raw: []byte{21, 3, 1, 0, 2, 2, 10}}}, reports.Pass, ""},
+		"redirected to https":         {gate{clear: redirected("https://localhost/hook")}, reports.Pass, ""},
+		"redirected to https, late":   {gate{acts: true, clear: redirected("https://localhost/hook")}, reports.Fail, "yet it took effect once"},
+		"redirected in the clear":     {gate{clear: redirected("http://localhost/hook")}, reports.Fail, "301"},
+		"redirected nowhere":          {gate{clear: redirected("/hook")}, reports.Fail, "301"},
+		"accepted":                    {gate{clear: &wire.Reply{Status: 204}}, reports.Fail, "204"},
+		"a server error":              {gate{clear: &wire.Reply{Status: 502}}, reports.Fail, "502"},
+		"silence":                     {gate{clear: &wire.Reply{Hang: true, Hold: 2 * time.Second}}, reports.Inconclusive, "timeout"},
+		"an alert, and acted upon":    {gate{acts: true, clear: &wire.Reply{Raw: []byte{21, 3, 1, 0, 2, 2, 10}}}, reports.Fail, "yet it took effect once"},
+		"what is neither HTTP nor it": {gate{clear: &wire.Reply{Raw: []byte("220 mail\r\n")}}, reports.Inconclusive, "not HTTP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := &gateway{gate: row.gate}
+			want(t, g.open(t).Run(t.Context(), parseCase(t, "send: {tls: {plain: true}}\nexpect: not-in-clear")), row.want, row.reason)
+		})
+	}
+}
+
+// A case that demands nothing has found nothing out.
+func TestWhateverAlone(t *testing.T) {
+	g := &gateway{}
+	want(t, g.open(t).Run(t.Context(), parseCase(t, "send: {tls: {certificate: none}}\nexpect: whatever")), reports.Inconclusive, "demands nothing")
+}
+
+// A target that dies speaks no version, and yet it is not for its versions.
+func TestVersionsOfTheDead(t *testing.T) {
+	for name, row := range map[string]struct {
+		gate gate
+		want reports.Verdict
+	}{
+		"a stall in every handshake": {gate{shaking: func(g *gateway, _ bool) error { <-g.ended; return nil }}, reports.Pass}, // it has agreed on a version by then
+		"an honest one":              {gate{}, reports.Pass},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &gateway{gate: row.gate}
+			want(t, g.open(t).Run(t.Context(), parseCase(t, "measure: versions")), row.want, "")
+		})
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := netip.MustParseAddrPort(l.Addr().String())
+	l.Close()
+	s := newStage(t, "github")
+	j := receiver.NewJudge(receiver.Subject{
+		URL: &url.URL{Scheme: "https", Host: at.String(), Path: "/"}, Profile: s.profile, Keys: s.keys, Limits: quick,
+		Endpoint: wire.Endpoint{Address: at, TLS: &tls.Config{ServerName: "localhost"}},
+	}, 1, nil)
+	want(t, j.Run(t.Context(), parseCase(t, "measure: versions")), reports.Inconclusive, "no handshake was completed")
 }
 
 // The evidence shows what was agreed on and both chains, and no session is resumed

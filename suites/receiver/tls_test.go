@@ -27,6 +27,7 @@ type gate struct {
 	unasked  bool                                           // it asks for no certificate
 	shaking  func(g *gateway, good bool) error              // in the handshake
 	answered func(g *gateway, good bool) (wire.Reply, bool) // what a delivery is answered; false goes on to verify it
+	agrees   []string                                       // protocols, by ALPN
 	clear    *wire.Reply                                    // what is answered without TLS; nothing where it is nil
 	acts     bool                                           // on what a bad certificate brings, before it is answered
 }
@@ -58,7 +59,7 @@ func (g *gateway) open(t *testing.T) *receiver.Judge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{*own}, SessionTicketsDisabled: true}
+	config := &tls.Config{Certificates: []tls.Certificate{*own}, SessionTicketsDisabled: true, NextProtos: g.agrees}
 	if !g.unasked {
 		config.ClientAuth = tls.RequestClientCert
 	}
@@ -246,6 +247,31 @@ func TestNotInClear(t *testing.T) {
 			t.Parallel()
 			g := &gateway{gate: row.gate}
 			want(t, g.open(t).Run(t.Context(), parseCase(t, "send: {tls: {plain: true}}\nexpect: not-in-clear")), row.want, row.reason)
+		})
+	}
+}
+
+// Who agrees on HTTP/2 must speak it; who agrees on nothing may take what comes.
+func TestAgreedProtocol(t *testing.T) {
+	settings := wire.Reply{Raw: []byte("\x00\x00\x00\x04\x00\x00\x00\x00\x00")}
+	for name, row := range map[string]struct {
+		gate   gate
+		want   reports.Verdict
+		reason string
+	}{
+		"none":                    {gate{}, reports.Pass, ""},
+		"another":                 {gate{agrees: []string{"http/1.1"}}, reports.Pass, ""}, // an alert
+		"h2":                      {gate{agrees: []string{"h2"}, answered: toBad(settings)}, reports.Pass, ""},
+		"h2, and HTTP/1.1 spoken": {gate{agrees: []string{"h2"}}, reports.Fail, "answered in HTTP/1.1"},
+		"h2, and acted upon":      {gate{agrees: []string{"h2"}, acts: true, answered: toBad(settings)}, reports.Fail, "yet it took effect once"},
+		"h2, and nothing comes":   {gate{agrees: []string{"h2"}, answered: toBad(wire.Reply{Hang: true, Hold: 2 * time.Second})}, reports.Inconclusive, "timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := &gateway{gate: row.gate}
+			// The gate tells it from its controls, which offer nothing, by the certificate.
+			yaml := "send: {tls: {protocols: [h2], certificate: none}}\nexpect: agreed-protocol"
+			want(t, g.open(t).Run(t.Context(), parseCase(t, yaml)), row.want, row.reason)
 		})
 	}
 }

@@ -55,10 +55,12 @@ func init() {
 		{Entry: word("", "rejected", "refuses the delivery on purpose and does not act on it"), negative: true,
 			judge: func(_ *trial, s []seen, _ any) finding { return judgeRejected(s[0]) }},
 		{Entry: word("", "denied", "refuses the connection, or the delivery, for what is wrong with its TLS, and does not act on it"), negative: true, judge: judgeDenied},
+		{Entry: word("", "not-in-clear", "refuses what is sent without TLS, or redirects it to https, and does not act on it"), negative: true,
+			judge: func(_ *trial, s []seen, _ any) finding { return judgeNotInClear(s[0]) }},
 		{Entry: word("", "agreed-protocol", "speaks the protocol that it has agreed on, or agrees on none"), negative: true,
 			judge: func(_ *trial, s []seen, _ any) finding { return judgeAgreed(s[0]) }},
 		{Entry: word("", "whatever", "does what it likes: only what comes of it later is judged"), negative: true,
-			judge: func(*trial, []seen, any) finding { return passed() }},
+			judge: func(t *trial, _ []seen, _ any) finding { return judgeWhatever(t.c) }},
 		{Entry: wordWith("", "accepted-or", scenarios.Statuses, "accepts the delivery, or answers with one of these statuses and does not act on it"), negative: true,
 			judge: judgeAcceptedOr},
 		{Entry: wordWith("", "status", scenarios.Statuses, "answers with one of these statuses and does not act on the delivery"), negative: true, judge: judgeStatus},
@@ -147,6 +149,18 @@ func effectPhrase(s seen) string {
 		return ", though no effect was seen"
 	}
 	return ""
+}
+
+// judgeWhatever demands that something else is demanded: a case must be able to fail.
+func judgeWhatever(c scenarios.Case) finding {
+	demands := slices.Clone(c.Expect)
+	for _, step := range c.Send {
+		demands = append(demands, step.Expect...)
+	}
+	if slices.ContainsFunc(demands, func(w scenarios.Word) bool { return w.Name != "whatever" }) {
+		return passed()
+	}
+	return inconclusive("the case demands nothing: have it expect something of a later delivery")
 }
 
 func judgeAcceptedOr(t *trial, s []seen, arg any) finding {

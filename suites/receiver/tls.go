@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -274,6 +275,10 @@ func judgeDenied(_ *trial, s []seen, _ any) finding {
 func deniedBy(step scenarios.Step, r reading) finding {
 	shows := step.TLS != nil && step.TLS.Certificate != ""
 	unasked := shows && r.TLS != nil && !r.TLS.Asked && !r.TLS.DidResume
+	// A session may be refused before anything is asked for.
+	if unasked && r.answer == unanswered && step.TLS.Resume == "" {
+		return inconclusive("%s, yet no client certificate was asked for, so that it was not refused for this one", r.phrase)
+	}
 	switch r.answer {
 	case accepted, late:
 		if unasked {
@@ -305,6 +310,36 @@ func deniedBy(step scenarios.Step, r reading) finding {
 		return f
 	}
 	return silence(r)
+}
+
+// judgeNotInClear demands that nothing is taken without TLS. Front ends redirect it to
+// https, and plain TLS servers answer it by an alert that no HTTP client can read.
+func judgeNotInClear(s seen) finding {
+	all := make([]finding, len(s.readings))
+	for i, r := range s.readings {
+		if one := s; !toHTTPS(r) && !isAlertRecord(r) {
+			one.readings = []reading{r}
+			all[i] = judgeRefused(one)
+			continue
+		}
+		all[i] = noEffect(s, r.phrase)
+	}
+	return worst(all...)
+}
+
+func toHTTPS(r reading) bool {
+	if r.answer == unanswered || len(r.Responses) != 1 || r.Responses[0].Status/100 != 3 {
+		return false
+	}
+	at, err := url.Parse(r.Responses[0].Headers.Get("Location"))
+	return err == nil && strings.EqualFold(at.Scheme, "https") && at.Host != ""
+}
+
+// isAlertRecord tells whether the answer begins with a fatal alert in plain text: RFC
+// 8446, sections 5.1 and 6.
+func isAlertRecord(r reading) bool {
+	b := r.Received
+	return r.Outcome == wire.Malformed && len(b) == 7 && b[0] == 21 && b[1] == 3 && b[3] == 0 && b[4] == 2 && b[5] == 2
 }
 
 // judgeAgreed demands that no HTTP/1.1 is spoken where HTTP/2 was agreed on. What an

@@ -150,24 +150,30 @@ func forServers(_ *trial, c shownChain) finding {
 
 // versions finds out which versions the target speaks, and wants one that is sound.
 func (t *trial) versions(ctx context.Context) finding {
-	sound := false
+	sound, unknown := false, ""
 	for _, version := range []string{"tls1.0", "tls1.1", "tls1.2", "tls1.3"} {
 		s, err := t.perform(ctx, scenarios.Step{TLS: &scenarios.TLS{Version: version}}, version, false)
 		if err != nil {
 			return inconclusive("%s", err)
 		}
 		// A handshake that came to its end tells, whatever became of the delivery.
-		agreed, spoken := s.readings[0].TLS, 0.0
+		r := s.readings[0]
+		agreed, spoken := r.TLS, 0.0
 		if agreed != nil && agreed.Version == scenarios.TLSVersion(version) {
 			spoken = 1
+		} else if r.Outcome != wire.Alerted && r.Outcome != wire.TLSClosed {
+			unknown = r.phrase
 		}
 		t.figure(tls.VersionName(scenarios.TLSVersion(version)), spoken, "count", "1 where it is spoken")
 		sound = sound || spoken > 0 && scenarios.TLSVersion(version) >= tls.VersionTLS12
 	}
-	if !sound {
-		return failed("it speaks neither TLS 1.2 nor TLS 1.3")
+	switch {
+	case sound:
+		return passed()
+	case unknown != "":
+		return inconclusive("no handshake was completed, which was not always for its version: %s", unknown)
 	}
-	return passed()
+	return failed("it speaks neither TLS 1.2 nor TLS 1.3")
 }
 
 // renegotiation asks for another handshake, which TLS 1.3 has done away with.

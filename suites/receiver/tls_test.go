@@ -27,6 +27,8 @@ type gate struct {
 	unasked  bool                                           // it asks for no certificate
 	shaking  func(g *gateway, good bool) error              // in the handshake
 	answered func(g *gateway, good bool) (wire.Reply, bool) // what a delivery is answered; false goes on to verify it
+	clear    *wire.Reply                                    // what is answered without TLS; nothing where it is nil
+	acts     bool                                           // on what a bad certificate brings, before it is answered
 }
 
 // gateway is a gate that is open.
@@ -64,6 +66,7 @@ func (g *gateway) open(t *testing.T) *receiver.Judge {
 		config.VerifyConnection = func(c tls.ConnectionState) error { return g.shaking(g, g.isGood(c)) }
 	}
 	server := &wire.Server{Secure: func(*tls.ClientHelloInfo, int) (*tls.Config, error) { return config, nil }, Handle: g.handle}
+	server.Lenient.PlainToo = g.clear != nil
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +102,15 @@ func (g *gateway) isGood(c tls.ConnectionState) bool {
 }
 
 func (g *gateway) handle(r *wire.Received) wire.Reply {
+	if r.TLS == nil {
+		if g.acts {
+			g.act(r)
+		}
+		return *g.clear
+	}
+	if g.acts && !g.isGood(r.TLS.ConnectionState) {
+		g.act(r)
+	}
 	if g.answered != nil {
 		if reply, decided := g.answered(g, g.isGood(r.TLS.ConnectionState)); decided {
 			return reply
@@ -108,8 +120,12 @@ func (g *gateway) handle(r *wire.Received) wire.Reply {
 	if err != nil {
 		return wire.Reply{Status: 401}
 	}
-	g.effects.counts[string(r.Body)+g.profile.DeliveryID(r.Headers, r.Body)]++
+	g.act(r)
 	return wire.Reply{Status: 204}
+}
+
+func (g *gateway) act(r *wire.Received) {
+	g.effects.counts[string(r.Body)+g.profile.DeliveryID(r.Headers, r.Body)]++
 }
 
 // toBad answers whoever shows a bad certificate in one way.
@@ -157,12 +173,19 @@ func TestDenied(t *testing.T) {
 		{"never asked for", gate{unasked: true}, reports.Fail, "no client certificate was asked for"},
 		{"a server error", gate{answered: toBad(wire.Reply{Status: 502})}, reports.Fail, "502"},
 		{"closed once, then accepted", gate{answered: first(closes, wire.Reply{})}, reports.Fail, "it was accepted"},
-		{"refused, and acted upon", gate{answered: func(g *gateway, good bool) (wire.Reply, bool) {
-			if !good {
-				g.effects.total++
-			}
-			return wire.Reply{Status: 403}, !good
-		}}, reports.Pass, "403"}, // an effect that no probe is told of cannot be seen
+		{"refused, and acted upon", gate{acts: true, answered: toBad(wire.Reply{Status: 403})}, reports.Fail, "answered 403 Forbidden, yet it took effect once"},
+		{"closed, and acted upon", gate{acts: true, answered: toBad(closes)}, reports.Fail, "yet it took effect once"},
+		{"not found, and acted upon", gate{acts: true, answered: toBad(wire.Reply{Status: 404})}, reports.Fail, "yet it took effect once"},
+
+		{"every second one closed upon", gate{answered: func(g *gateway, _ bool) (wire.Reply, bool) {
+			return closes, g.seen.Add(1)%2 == 0
+		}}, reports.Inconclusive, "the honest delivery after it was not accepted"},
+		{"every second one closed upon, and nobody asked", gate{unasked: true, answered: func(g *gateway, _ bool) (wire.Reply, bool) {
+			return closes, g.seen.Add(1)%2 == 0
+		}}, reports.Inconclusive, "no client certificate was asked for"},
+		{"every second one refused by an alert, and nobody asked", gate{unasked: true, shaking: func(g *gateway, _ bool) error {
+			return map[bool]error{true: errUnwelcome}[g.seen.Add(1)%2 == 0]
+		}}, reports.Inconclusive, "no client certificate was asked for"},
 
 		{"not found", gate{answered: toBad(wire.Reply{Status: 404})}, reports.Inconclusive, "404"},
 		{"redirected", gate{answered: toBad(wire.Reply{Status: 302})}, reports.Inconclusive, "302"},
@@ -193,6 +216,72 @@ func TestDenied(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What is sent in the clear to a port of TLS may be refused in several ways.
+func TestNotInClear(t *testing.T) {
+	redirected := func(location string) *wire.Reply {
+		return &wire.Reply{Status: 301, Headers: wire.Headers{{Name: "Location", Value: location}}}
+	}
+	for name, row := range map[string]struct {
+		gate   gate
+		want   reports.Verdict
+		reason string
+	}{
+		"no plain text":               {gate{}, reports.Pass, ""},
+		"a status":                    {gate{clear: &wire.Reply{Status: 400}}, reports.Pass, ""},
+		"closed":                      {gate{clear: &wire.Reply{Raw: []byte{}}}, reports.Pass, ""},
+		"an alert":                    {gate{clear: &wire.Reply{Raw: []byte{21, 3, 1, 0, 2, 2, 10}}}, reports.Pass, ""},
+		"redirected to https":         {gate{clear: redirected("https://localhost/hook")}, reports.Pass, ""},
+		"redirected to https, late":   {gate{acts: true, clear: redirected("https://localhost/hook")}, reports.Fail, "yet it took effect once"},
+		"redirected in the clear":     {gate{clear: redirected("http://localhost/hook")}, reports.Fail, "301"},
+		"redirected nowhere":          {gate{clear: redirected("/hook")}, reports.Fail, "301"},
+		"accepted":                    {gate{clear: &wire.Reply{Status: 204}}, reports.Fail, "204"},
+		"a server error":              {gate{clear: &wire.Reply{Status: 502}}, reports.Fail, "502"},
+		"silence":                     {gate{clear: &wire.Reply{Hang: true, Hold: 2 * time.Second}}, reports.Inconclusive, "timeout"},
+		"an alert, and acted upon":    {gate{acts: true, clear: &wire.Reply{Raw: []byte{21, 3, 1, 0, 2, 2, 10}}}, reports.Fail, "yet it took effect once"},
+		"what is neither HTTP nor it": {gate{clear: &wire.Reply{Raw: []byte("220 mail\r\n")}}, reports.Inconclusive, "not HTTP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := &gateway{gate: row.gate}
+			want(t, g.open(t).Run(t.Context(), parseCase(t, "send: {tls: {plain: true}}\nexpect: not-in-clear")), row.want, row.reason)
+		})
+	}
+}
+
+// A case that demands nothing has found nothing out.
+func TestWhateverAlone(t *testing.T) {
+	g := &gateway{}
+	want(t, g.open(t).Run(t.Context(), parseCase(t, "send: {tls: {certificate: none}}\nexpect: whatever")), reports.Inconclusive, "demands nothing")
+}
+
+// A target that dies speaks no version, and yet it is not for its versions.
+func TestVersionsOfTheDead(t *testing.T) {
+	for name, row := range map[string]struct {
+		gate gate
+		want reports.Verdict
+	}{
+		"a stall in every handshake": {gate{shaking: func(g *gateway, _ bool) error { <-g.ended; return nil }}, reports.Pass}, // it has agreed on a version by then
+		"an honest one":              {gate{}, reports.Pass},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := &gateway{gate: row.gate}
+			want(t, g.open(t).Run(t.Context(), parseCase(t, "measure: versions")), row.want, "")
+		})
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := netip.MustParseAddrPort(l.Addr().String())
+	l.Close()
+	s := newStage(t, "github")
+	j := receiver.NewJudge(receiver.Subject{
+		URL: &url.URL{Scheme: "https", Host: at.String(), Path: "/"}, Profile: s.profile, Keys: s.keys, Limits: quick,
+		Endpoint: wire.Endpoint{Address: at, TLS: &tls.Config{ServerName: "localhost"}},
+	}, 1, nil)
+	want(t, j.Run(t.Context(), parseCase(t, "measure: versions")), reports.Inconclusive, "no handshake was completed")
 }
 
 // The evidence shows what was agreed on and both chains, and no session is resumed

@@ -347,7 +347,8 @@ func isAlertRecord(r reading) bool {
 func judgeAgreed(s seen) finding {
 	for _, r := range s.readings {
 		switch {
-		case r.TLS == nil || r.TLS.Version == 0 || r.TLS.NegotiatedProtocol != "h2":
+		case r.TLS == nil || r.TLS.NegotiatedProtocol != "h2":
+			return passed() // whoever agrees on nothing may speak what everybody speaks
 		case len(r.Responses) > 0:
 			return failed("it agreed on h2, and answered in HTTP/1.1: %s", r.phrase)
 		case r.Outcome != wire.Malformed && r.Outcome != wire.Closed && r.Outcome != wire.WasReset:

@@ -213,8 +213,13 @@ const secureProfile = "standard-webhooks"
 // isSecure tells whether a defect shows in TLS alone. A sender has endpoints with TLS
 // beside others; a receiver is reached by it or not.
 func isSecure(d reference.Defect) bool {
-	return d.Role == receiverRole && (d.Area == "tls" || d.Area == "mtls")
+	return d.Role == receiverRole && belowHTTP(d.Area)
 }
+
+// belowHTTP tells of the areas of defects, and the topics of suites, that are about TLS.
+func belowHTTP(area string) bool { return area == "tls" || area == "mtls" }
+
+func topicOf(c scenarios.Case) string { return strings.TrimPrefix(c.Suite, roleOf(c)+"/") }
 
 // signedProfiles are the shipped profiles whose deliveries are signed.
 func signedProfiles() []string {
@@ -253,8 +258,9 @@ func (r *Row) concern(cases []scenarios.Case, thorough bool) []scenarios.Case {
 		}
 		like := alike[claim(c)]
 		spoken := thorough || r.Role == receiverRole || like[h.Sum32()%uint32(len(like))] == c.Name()
-		// What is wrong below HTTP shows there, or everywhere.
-		elsewhere := r.Secure && !thorough && c.Suite != "receiver/tls" && c.Suite != "receiver/mtls"
+		// What is wrong below HTTP shows there, or everywhere; and what is wrong above
+		// does not show below.
+		elsewhere := !thorough && belowHTTP(r.Defect.Area) != belowHTTP(topicOf(c))
 		return elsewhere || r.Defect.Broad || c.Serial || laborious(c) || !spoken
 	})
 }

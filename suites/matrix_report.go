@@ -134,7 +134,8 @@ func MatrixMarkdown() (string, error) {
 	b.WriteString("# The kill matrix\n\n" +
 		"What the catalogue claims, and `go test ./suites` proves. Made by `hookanvil matrix --markdown`. Of the cases for\n" +
 		"senders that catch the same defects, one speaks for all before a defect that they do not name, and another one before\n" +
-		"the next; `hookanvil matrix NAME` tries every case on one defect.\n")
+		"the next; defects of TLS are tried by the cases about TLS, and others by the others. `hookanvil matrix NAME` tries every\n" +
+		"case on one defect.\n")
 	for _, role := range roles {
 		of := slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool { return roleOf(c) != role })
 		markdownTable(&b, role, of)

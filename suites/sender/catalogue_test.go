@@ -142,6 +142,7 @@ func TestCarelessSenders(t *testing.T) {
 			s.passesOnly("retries", map[string]string{
 				"sender/isolation/failing":                   "the failing endpoint is none of the other's concern, however often it is tried",
 				"sender/isolation/dark":                      "the other endpoint is served",
+				"sender/tls/silent-handshake-does-not-block": "the other endpoint is served",
 				"sender/isolation/retry-does-not-block":      "what is not tried again delays nothing",
 				"sender/retry/declared-400":                  "it declares to give up then",
 				"sender/retry/non2xx-failure-400":            "it declares to give up then",

@@ -344,22 +344,32 @@ func isAlertRecord(r reading) bool {
 
 // judgeAgreed demands that no HTTP/1.1 is spoken where HTTP/2 was agreed on. What an
 // HTTP/2 server sends then is nothing that can be read here, as it should be. Who has
-// agreed on nothing may take the delivery.
+// agreed on nothing may refuse the connection, or take the delivery.
 func judgeAgreed(s seen) finding {
-	for _, r := range s.readings {
-		switch {
-		case r.TLS == nil || r.TLS.Version == 0 || r.TLS.NegotiatedProtocol != "h2":
-			continue
-		case len(r.Responses) > 0:
-			return failed("it agreed on h2, and answered in HTTP/1.1: %s", r.phrase)
-		case r.Outcome != wire.Malformed && r.Outcome != wire.Closed && r.Outcome != wire.WasReset:
-			return silence(r)
-		}
-		if f := noEffect(s, r.phrase); f.verdict != reports.Pass {
-			return f
-		}
+	all := make([]finding, len(s.readings))
+	for i, r := range s.readings {
+		all[i] = agreedBy(s, r)
 	}
-	return passed()
+	return worst(all...)
+}
+
+func agreedBy(s seen, r reading) finding {
+	agreed, closed := r.TLS != nil && r.TLS.NegotiatedProtocol == "h2", false
+	switch r.Outcome {
+	case wire.Closed, wire.WasReset, wire.TLSClosed, wire.WriteFailed:
+		closed = true
+	}
+	switch {
+	case agreed && len(r.Responses) > 0:
+		return failed("it agreed on h2, and answered in HTTP/1.1: %s", r.phrase)
+	case agreed && (r.Outcome == wire.Malformed || closed), r.Outcome == wire.Alerted:
+		return noEffect(s, r.phrase)
+	case !agreed && r.answer != unanswered:
+		return passed()
+	}
+	f := silence(r)
+	f.closed = closed
+	return worst(noEffect(s, r.phrase), f)
 }
 
 // unattributed is what a connection that is closed without a word, or by an alert that

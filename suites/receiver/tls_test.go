@@ -264,7 +264,16 @@ func TestAgreedProtocol(t *testing.T) {
 		"h2":                      {gate{agrees: []string{"h2"}, answered: toBad(settings)}, reports.Pass, ""},
 		"h2, and HTTP/1.1 spoken": {gate{agrees: []string{"h2"}}, reports.Fail, "answered in HTTP/1.1"},
 		"h2, and acted upon":      {gate{agrees: []string{"h2"}, acts: true, answered: toBad(settings)}, reports.Fail, "yet it took effect once"},
-		"h2, and nothing comes":   {gate{agrees: []string{"h2"}, answered: toBad(wire.Reply{Hang: true, Hold: 2 * time.Second})}, reports.Inconclusive, "timeout"},
+		"none, and a stall": {gate{shaking: func(g *gateway, good bool) error {
+			if !good {
+				<-g.ended
+			}
+			return nil
+		}}, reports.Inconclusive, "not answered"},
+		"none, and closed":         {gate{answered: toBad(wire.Reply{Raw: []byte{}})}, reports.Pass, "unattributed"},
+		"none, and not found":      {gate{answered: toBad(wire.Reply{Status: 404})}, reports.Pass, ""},
+		"none, and another tongue": {gate{answered: toBad(settings)}, reports.Inconclusive, "HTTP/2"},
+		"h2, and nothing comes":    {gate{agrees: []string{"h2"}, answered: toBad(wire.Reply{Hang: true, Hold: 2 * time.Second})}, reports.Inconclusive, "timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

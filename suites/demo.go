@@ -108,7 +108,7 @@ func (x *Exhibit) exhibit(ctx context.Context, profile, defect string, cases []s
 	}
 	defer func() { err = errors.Join(err, end()) }()
 	session, err := Start(ctx, Config{
-		Subject: subject, Cases: cases, Seed: Settings{}.SeedOrRandom(), Parallel: matrixParallel[x.Role], Watch: watch, Tool: Tool(),
+		Subject: subject, Cases: cases, Seed: Settings{}.SeedOrRandom(), Parallel: matrixParallel[x.Role], ample: true, Watch: watch, Tool: Tool(),
 		Reproduce: func(c scenarios.Case) string { return again(c, subject, profile, defect) },
 	})
 	if err != nil {

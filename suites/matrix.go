@@ -290,7 +290,7 @@ func (r *Row) judge(ctx context.Context, cases []scenarios.Case, p pace) (err er
 		return err
 	}
 	defer func() { err = cmp.Or(err, end()) }()
-	c := Config{Subject: subject, Cases: cases, Seed: 1, Parallel: matrixParallel[r.Role], verdictsOnly: true}
+	c := Config{Subject: subject, Cases: cases, Seed: 1, Parallel: matrixParallel[r.Role], verdictsOnly: true, ample: true}
 	if r.Role == senderRole {
 		c.gate = p.gate
 	}

@@ -48,6 +48,7 @@ type Config struct {
 	Tool    string   // name and version, for the reports
 
 	verdictsOnly bool  // evidence is of no interest
+	ample        bool  // the sender has as many workers as it needs, as ours has
 	gate         *gate // through which the cases of several sessions pass; may be nil
 }
 
@@ -214,7 +215,7 @@ func (s *Session) together() (alone []scenarios.Case) {
 		switch {
 		case s.judge.Exclusive(c):
 			alone = append(alone, c)
-		case j != nil && j.Later(c):
+		case j != nil && !s.config.ample && j.Later(c):
 			later = append(later, c)
 		default:
 			first = append(first, c)

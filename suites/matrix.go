@@ -128,7 +128,7 @@ func RunMatrix(ctx context.Context, names []string, watch func(done, total int))
 	for i := range rows {
 		all[i] = i
 	}
-	brisk := pace{map[string]int{receiverRole: 24, senderRole: 32}, newGate(700, 2*time.Millisecond), len(names) > 0}
+	brisk := pace{map[string]int{receiverRole: 24, senderRole: 24}, newGate(700, 2*time.Millisecond), len(names) > 0}
 	if err := judgeRows(ctx, rows, all, cases, brisk, watch); err != nil {
 		return Matrix{}, err
 	}
@@ -136,7 +136,7 @@ func RunMatrix(ctx context.Context, names []string, watch func(done, total int))
 	for _, i := range again {
 		rows[i] = Row{Role: rows[i].Role, Defect: rows[i].Defect, Profile: rows[i].Profile, Secure: rows[i].Secure, Again: true}
 	}
-	quiet := pace{map[string]int{receiverRole: 1, senderRole: 8}, newGate(200, 5*time.Millisecond), brisk.thorough}
+	quiet := pace{map[string]int{receiverRole: 1, senderRole: 2}, newGate(200, 5*time.Millisecond), brisk.thorough}
 	err = judgeRows(ctx, rows, again, cases, quiet, func(int, int) {})
 	return Matrix{rows}, errors.Join(err, ctx.Err())
 }

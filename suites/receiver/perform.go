@@ -296,11 +296,7 @@ func (t *trial) exhibit(label string, x wire.Exchange) reports.Exchange {
 		e.Status = x.Responses[0].Status
 	}
 	if x.TLS != nil {
-		alert := ""
-		if x.TLS.Alert != 0 {
-			alert = wire.AlertName(x.TLS.Alert)
-		}
-		e.TLS = reports.NewTLS(x.TLS.ConnectionState, x.TLS.Ours, x.TLS.Asked, alert)
+		e.TLS = reports.NewTLS(x.TLS.ConnectionState, x.TLS.Ours, x.TLS.Asked, wire.AlertName(x.TLS.Alert))
 	}
 	return e
 }

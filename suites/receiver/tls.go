@@ -141,9 +141,9 @@ func (t *trial) endpointFor(step scenarios.Step) (wire.Endpoint, error) {
 	if spec != nil {
 		t.shape(e.TLS, spec)
 		shown = cmp.Or(spec.Certificate, shown)
-	}
-	if spec != nil && spec.Plain {
-		e.TLS = nil
+		if spec.Plain {
+			e.TLS = nil
+		}
 	}
 	if shown == ownCertificate && (e.Identity != nil || t.subject.Authority == nil) {
 		return e, nil
@@ -276,7 +276,7 @@ func deniedBy(step scenarios.Step, r reading) finding {
 	shows := step.TLS != nil && step.TLS.Certificate != ""
 	unasked := shows && r.TLS != nil && !r.TLS.Asked && !r.TLS.DidResume
 	// A session may be refused before anything is asked for.
-	if unasked && r.answer == unanswered && step.TLS.Resume == "" {
+	if unasked && (r.answer == refused || r.answer == unanswered && step.TLS.Resume == "") {
 		return inconclusive("%s, yet no client certificate was asked for, so that it was not refused for this one", r.phrase)
 	}
 	switch r.answer {
@@ -288,15 +288,12 @@ func deniedBy(step scenarios.Step, r reading) finding {
 	case serverError:
 		return failed("%s: a sender takes that for a failure and tries again", r.phrase)
 	case refused:
-		if unasked {
-			return inconclusive("%s, yet no client certificate was asked for, so that it was not refused for this one", r.phrase)
-		}
 		return finding{verdict: reports.Pass, reason: "refused: " + r.phrase}
 	case otherStatus:
 		return inconclusive("%s, which does not say that it was refused for what is wrong with its TLS", r.phrase)
 	}
-	switch r.Outcome {
-	case wire.Alerted:
+	switch {
+	case r.Outcome == wire.Alerted:
 		if denials[r.TLS.Alert] || !shows { // where nothing is shown, there is nothing else to refuse than what was offered
 			return finding{verdict: reports.Pass, reason: "refused by the alert " + wire.AlertName(r.TLS.Alert)}
 		}
@@ -304,12 +301,17 @@ func deniedBy(step scenarios.Step, r reading) finding {
 		f := inconclusive("%s, which does not say that it was refused for what is wrong with its TLS", r.phrase)
 		f.silent, f.closed = true, true
 		return f
-	case wire.Closed, wire.WasReset, wire.TLSClosed, wire.WriteFailed:
+	case isClosed(r):
 		f := silence(r)
 		f.closed = f.silent
 		return f
 	}
 	return silence(r)
+}
+
+// isClosed tells of a connection that the target closed without an answer or an alert.
+func isClosed(r reading) bool {
+	return slices.Contains([]wire.Outcome{wire.Closed, wire.WasReset, wire.TLSClosed, wire.WriteFailed}, r.Outcome)
 }
 
 // judgeNotInClear demands that nothing is taken without TLS. Front ends redirect it to
@@ -354,11 +356,7 @@ func judgeAgreed(s seen) finding {
 }
 
 func agreedBy(s seen, r reading) finding {
-	agreed, closed := r.TLS != nil && r.TLS.NegotiatedProtocol == "h2", false
-	switch r.Outcome {
-	case wire.Closed, wire.WasReset, wire.TLSClosed, wire.WriteFailed:
-		closed = true
-	}
+	agreed, closed := r.TLS != nil && r.TLS.NegotiatedProtocol == "h2", isClosed(r)
 	switch {
 	case agreed && len(r.Responses) > 0:
 		return failed("it agreed on h2, and answered in HTTP/1.1: %s", r.phrase)

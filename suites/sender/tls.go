@@ -452,9 +452,5 @@ func tlsEvidence(state *wire.TLS) *reports.TLS {
 	if state == nil {
 		return nil
 	}
-	alert := ""
-	if state.Alert != 0 {
-		alert = wire.AlertName(state.Alert)
-	}
-	return reports.NewTLS(state.ConnectionState, state.Ours, state.Asked, alert)
+	return reports.NewTLS(state.ConnectionState, state.Ours, state.Asked, wire.AlertName(state.Alert))
 }

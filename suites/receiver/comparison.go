@@ -22,7 +22,7 @@ import (
 const (
 	triplesAtOnce = 40 // on one connection: many servers close it after a hundred requests
 	mostTriples   = 20_000
-	leastTriples  = 2_000
+	leastTriples  = 1_000
 	comparingTime = 6 * time.Second
 
 	// significant is dudect's bound. It must be met by both halves of the sample.

@@ -23,15 +23,18 @@ type Demonstration struct {
 // Exhibit is what the catalogue finds in the reference of one role.
 type Exhibit struct {
 	Role    string
-	Correct reports.Run // of all the role's cases
+	Correct reports.Run // of the role's cases, without Left
+	Left    int         // cases that were left out
 	Defect  reference.Defect
 	Faulty  reports.Run // of the suites that have something to say about the defect
 }
 
 // Demonstrate judges the reference receiver and the reference sender, which are
 // correct, and then each with a defect; or only those of whose role a defect is
-// named, where any is. Watch is told of all of it together.
-func Demonstrate(ctx context.Context, profile string, defects []string, watch func(Progress)) (Demonstration, error) {
+// named, where any is. Unless it is to be whole, the cases of senders that run one
+// after the other are left out: they take half a minute. Watch is told of all of it
+// together.
+func Demonstrate(ctx context.Context, profile string, defects []string, whole bool, watch func(Progress)) (Demonstration, error) {
 	d := Demonstration{Profile: profile}
 	cases, err := Select(nil)
 	if err != nil {
@@ -55,7 +58,7 @@ func Demonstrate(ctx context.Context, profile string, defects []string, watch fu
 	errs := make([]error, len(d.Exhibits))
 	var running sync.WaitGroup
 	for i := range d.Exhibits {
-		running.Go(func() { errs[i] = d.Exhibits[i].judge(ctx, profile, cases, all) })
+		running.Go(func() { errs[i] = d.Exhibits[i].judge(ctx, profile, cases, whole, all) })
 	}
 	running.Wait()
 	return d, errors.Join(errs...)
@@ -74,8 +77,12 @@ func telltale(profile string) ([]string, error) {
 	return []string{"compares-prefix-only", "retries-unsigned"}, nil
 }
 
-func (x *Exhibit) judge(ctx context.Context, profile string, cases []scenarios.Case, all *together) (err error) {
+func (x *Exhibit) judge(ctx context.Context, profile string, cases []scenarios.Case, whole bool, all *together) (err error) {
 	cases = slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool { return roleOf(c) != x.Role })
+	brisk := slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool {
+		return !whole && x.Role == senderRole && c.Serial && !slices.Contains(c.Kills, x.Defect.Name)
+	})
+	x.Left, cases = len(cases)-len(brisk), brisk
 	if x.Correct, err = x.exhibit(ctx, profile, "", cases, all.one()); err != nil {
 		return err
 	}

@@ -70,10 +70,22 @@ var matrixParallel = map[string]int{receiverRole: 16, senderRole: 256}
 
 // pace is how a part of the matrix is judged.
 type pace struct {
-	workers  map[string]int // subjects of a role at the same time
-	gate     *gate          // for the cases of all senders together
-	thorough bool           // all cases that could notice a defect are tried
+	workers map[string]int // subjects of a role at the same time
+	gate    *gate          // for the cases of all senders together
+	breadth breadth
 }
+
+// breadth is how many of the cases that do not name a defect are tried on it.
+type breadth int
+
+const (
+	some breadth = iota // one in briefly
+	most                // of cases that are like each other one, where they take long
+	all                 // every one that could notice it
+)
+
+// briefly says how many of the cases are left out for one that is tried.
+const briefly = 8
 
 // gate lets so many cases through at the same time, and one only every so often:
 // hundreds that begin at once are all late. The nil gate is open.
@@ -105,38 +117,57 @@ func (g *gate) leave() {
 	}
 }
 
+// MatrixScope says how much of the matrix is judged.
+type MatrixScope struct {
+	// Names are of the defects to judge, by all cases that could notice them. Where there
+	// are none it is all defects and the correct subjects.
+	Names []string
+	// Brief tries on each defect the cases that name it, and one in eight of the others:
+	// another eighth on the next defect.
+	Brief bool
+}
+
+func (s MatrixScope) breadth() breadth {
+	switch {
+	case len(s.Names) > 0:
+		return all
+	case s.Brief:
+		return some
+	}
+	return most
+}
+
 // RunMatrix judges the correct receiver and the correct sender under every profile,
-// and every defect under each profile that it shows under; or only the named
-// defects, where there are names, by all cases that could notice them. Subjects are
+// and every defect under each profile that it shows under. Subjects are
 // judged several at a time; those that were not judged as they should be are judged
 // once more, with little beside them, since a busy machine misses deadlines: what is
 // said of them is what was found then. Watch, which may be nil, is told of every
 // subject.
-func RunMatrix(ctx context.Context, names []string, watch func(done, total int)) (Matrix, error) {
+func RunMatrix(ctx context.Context, scope MatrixScope, watch func(done, total int)) (Matrix, error) {
 	cases, err := Select(nil)
 	if err != nil {
 		return Matrix{}, err
 	}
-	rows, err := matrixRows(names)
+	rows, err := matrixRows(scope.Names)
 	if err != nil {
 		return Matrix{}, err
 	}
 	if watch == nil {
 		watch = func(int, int) {}
 	}
-	all := make([]int, len(rows))
+	every := make([]int, len(rows))
 	for i := range rows {
-		all[i] = i
+		every[i] = i
 	}
-	brisk := pace{map[string]int{receiverRole: 24, senderRole: 24}, newGate(700, 2*time.Millisecond), len(names) > 0}
-	if err := judgeRows(ctx, rows, all, cases, brisk, watch); err != nil {
+	brisk := pace{map[string]int{receiverRole: 24, senderRole: 24}, newGate(700, 2*time.Millisecond), scope.breadth()}
+	if err := judgeRows(ctx, rows, every, cases, brisk, watch); err != nil {
 		return Matrix{}, err
 	}
-	again := slices.DeleteFunc(all, func(i int) bool { return rows[i].sound() })
+	again := slices.DeleteFunc(every, func(i int) bool { return rows[i].sound() })
 	for _, i := range again {
 		rows[i] = Row{Role: rows[i].Role, Defect: rows[i].Defect, Profile: rows[i].Profile, Secure: rows[i].Secure, Again: true}
 	}
-	quiet := pace{map[string]int{receiverRole: 1, senderRole: 2}, newGate(200, 5*time.Millisecond), brisk.thorough}
+	quiet := pace{map[string]int{receiverRole: 1, senderRole: 2}, newGate(200, 5*time.Millisecond), brisk.breadth}
 	err = judgeRows(ctx, rows, again, cases, quiet, func(int, int) {})
 	return Matrix{rows}, errors.Join(err, ctx.Err())
 }
@@ -240,15 +271,13 @@ func ProfilesOf(d reference.Defect) []string {
 // concern leaves the cases that have something to say about the row's subject: those
 // of its role and, of a broad defect, only those that name it. A defect is spared
 // the cases that do not name it and are laborious, load the subject or measure time
-// and, unless all is to be thorough, are like another one: three hundred subjects
+// and, unless all are to be tried, are like another one: three hundred subjects
 // would take minutes of them.
-func (r *Row) concern(cases []scenarios.Case, thorough bool) []scenarios.Case {
+func (r *Row) concern(cases []scenarios.Case, b breadth) []scenarios.Case {
 	alike := map[string][]string{} // names of the cases that claim the same
 	for _, c := range cases {
 		alike[claim(c)] = append(alike[claim(c)], c.Name())
 	}
-	h := fnv.New32a()
-	h.Write([]byte(r.Defect.Name))
 	return slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool {
 		if roleOf(c) != r.Role {
 			return true
@@ -257,12 +286,20 @@ func (r *Row) concern(cases []scenarios.Case, thorough bool) []scenarios.Case {
 			return false
 		}
 		like := alike[claim(c)]
-		spoken := thorough || r.Role == receiverRole || like[h.Sum32()%uint32(len(like))] == c.Name()
+		spoken := b == all || r.Role == receiverRole || like[lot(r.Defect.Name)%uint32(len(like))] == c.Name()
+		chosen := b != some || lot(r.Defect.Name, c.Name())%briefly == 0
 		// What is wrong below HTTP shows there, or everywhere; and what is wrong above
 		// does not show below.
-		elsewhere := !thorough && belowHTTP(r.Defect.Area) != belowHTTP(topicOf(c))
-		return elsewhere || r.Defect.Broad || c.Serial || laborious(c) || !spoken
+		elsewhere := b != all && belowHTTP(r.Defect.Area) != belowHTTP(topicOf(c))
+		return elsewhere || r.Defect.Broad || c.Serial || laborious(c) || !spoken || !chosen
 	})
+}
+
+// lot draws a number that is always the same for the same texts.
+func lot(texts ...string) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(strings.Join(texts, " ")))
+	return h.Sum32()
 }
 
 // claim is what a case has in common with those that catch the same defects: of
@@ -282,7 +319,7 @@ func laborious(c scenarios.Case) bool {
 
 // judge runs the cases against the row's subject.
 func (r *Row) judge(ctx context.Context, cases []scenarios.Case, p pace) (err error) {
-	if cases = r.concern(cases, p.thorough); len(cases) == 0 {
+	if cases = r.concern(cases, p.breadth); len(cases) == 0 {
 		return nil // the report says that nothing names the defect
 	}
 	subject, end, err := exemplar(r.Role, r.Profile, r.Defect.Name, r.Secure, 1)

@@ -32,11 +32,12 @@ where that is not so.`,
 		},
 	}
 	markdown := cmd.Flags().Bool("markdown", false, "print the table of defects and cases as Markdown, if the proof holds")
+	brief := cmd.Flags().Bool("brief", false, "try on each defect the cases that name it, and one in eight of the others")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		ctx, cancel := interruptible()
 		defer cancel()
 		line := newProgress(os.Stderr)
-		m, err := suites.RunMatrix(ctx, names, func(done, total int) {
+		m, err := suites.RunMatrix(ctx, suites.MatrixScope{Names: names, Brief: *brief}, func(done, total int) {
 			line.show(suites.Progress{Done: done, Total: total})
 		})
 		line.clear()

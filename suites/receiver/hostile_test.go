@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -94,14 +95,19 @@ func againstHostile(t *testing.T, target hostile.Target, running hostile.Running
 	return j.Run(t.Context(), c)
 }
 
-// mayPass tells of cases that an answer of 2xx to everything rightly passes; and of
-// those that close a connection on a request which is too large to be read.
+// mayPass tells of cases that an answer of 2xx to everything rightly passes; of those
+// that close a connection on a request which is too large to be read; and of those
+// that deny a connection, where the target's TLS is sound, if slow, and did deny it.
 func mayPass(target hostile.Target, c scenarios.Case, r reports.Result) bool {
 	answered := slices.Contains(target.Outcomes, wire.Answered) && target.Status/100 == 2
 	closed := slices.ContainsFunc(r.Evidence, func(x reports.Exchange) bool {
 		return x.Outcome == string(wire.WriteFailed) || x.Outcome == string(wire.WasReset) || x.Outcome == string(wire.Closed)
 	})
+	denied := target.TLS && slices.ContainsFunc(r.Evidence, func(x reports.Exchange) bool {
+		return strings.HasPrefix(x.Label, "delivery") && (x.Outcome == string(wire.Alerted) || x.Outcome == string(wire.Closed))
+	})
 	return answered && (demands(c, "refused") && closed ||
+		(demands(c, "denied") || demands(c, "not-in-clear")) && denied ||
 		demands(c, "accepted") || demands(c, "accepted-or") || demands(c, "no-server-error") ||
 		demands(c, "same-answer") || demands(c, "no-leak") || demands(c, "no-cookie"))
 }

@@ -333,10 +333,10 @@ const repeats = 3
 func (t *trial) afterwards(ctx context.Context, f finding, twins []scenarios.Step, steps []seen) finding {
 	for i := 0; ; i++ {
 		twins := twins
-		if f.closed && i == 1 {
-			// What closes every second connection, as one of two servers behind a balancer
-			// does, would seem to close on this delivery alone.
-			twins = slices.Concat(twins, twins)
+		if t.negative() && i == 0 || f.closed && i == 1 {
+			// What refuses every second delivery, or closes every second connection, as one
+			// of two servers behind a balancer does, would seem to refuse this one alone.
+			twins = slices.Concat(twins, twins[:1])
 		}
 		for _, twin := range twins {
 			control := t.control(ctx, twin, "control after")

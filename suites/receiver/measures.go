@@ -46,6 +46,7 @@ func init() {
 		{word("", "versions", "which versions of TLS the target speaks"), []string{"tls"}, (*trial).versions},
 		{word("", "renegotiation", "whether a client can have it begin another handshake on the same connection"), []string{"tls"}, (*trial).renegotiation},
 		{word("", "flood", "the time to the answer right after a header of 150 wrong signatures"), []string{"signature-list"}, (*trial).flood},
+		{word("", "comparison", "whether a refusal takes the longer, the later a signature differs from the right one"), []string{"hmac"}, (*trial).comparison},
 	}
 }
 

@@ -198,6 +198,17 @@ func TestTargetThatStopsAccepting(t *testing.T) {
 	want(t, s.run(forged), reports.Inconclusive, "the honest delivery after it was not accepted")
 }
 
+// One that refuses every second delivery, whatever it is, would refuse each forgery.
+func TestTargetThatRefusesEverySecond(t *testing.T) {
+	var seen atomic.Int32
+	s := newStage(t, "github").serve(func(w http.ResponseWriter, _ bool, _ []byte) {
+		if seen.Add(1)%2 == 0 {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	want(t, s.run(forged), reports.Inconclusive, "the honest delivery after it was not accepted")
+}
+
 // A positive that is never answered, though honest deliveries are, is a fault;
 // one that is answered the second time is not judged.
 func TestSilenceBetweenAcceptedControls(t *testing.T) {

@@ -49,27 +49,8 @@ type Answers struct {
 	Accept, Reject []Predicate
 }
 
-// Predicate matches an answer by its status and, where Body is not empty, by a
-// text that its body contains.
-type Predicate struct {
-	From, To int // statuses, inclusive
-	Body     string
-}
-
-func (p Predicate) matches(r wire.Response) bool {
-	return p.From <= r.Status && r.Status <= p.To && strings.Contains(string(r.Body), p.Body)
-}
-
-func (p Predicate) String() string {
-	s := fmt.Sprint(p.From)
-	if p.To != p.From {
-		s = fmt.Sprintf("%d-%d", p.From, p.To)
-	}
-	if p.Body != "" {
-		s += fmt.Sprintf(" saying %q", p.Body)
-	}
-	return s
-}
+// Predicate matches an answer.
+type Predicate = wire.Predicate
 
 // Limits are the bounds within which the subject must act.
 type Limits struct {
@@ -138,7 +119,7 @@ func (s *Subject) read(x wire.Exchange, reject []int) []reading {
 }
 
 func (s *Subject) classify(r wire.Response, x wire.Exchange, reject []int) answer {
-	matches := func(p Predicate) bool { return p.matches(r) }
+	matches := func(p Predicate) bool { return p.Matches(r.Status, r.Body) }
 	switch {
 	case slices.ContainsFunc(s.Answers.Reject, matches), slices.Contains(reject, r.Status):
 		return refused

@@ -117,7 +117,7 @@ func (s *Subject) read(x wire.Exchange, reject []int) []reading {
 }
 
 func (s *Subject) classify(r wire.Response, x wire.Exchange, reject []int) answer {
-	matches := func(p wire.Predicate) bool { return p.Matches(r) }
+	matches := func(p wire.Predicate) bool { return p.Matches(r.Status, r.Body) }
 	switch {
 	case slices.ContainsFunc(s.Answers.Reject, matches), slices.Contains(reject, r.Status):
 		return refused

@@ -106,6 +106,23 @@ func (t *Threshold) Names() []Name {
 	return all
 }
 
+// Certain tells that nothing a busy generator does can break the threshold: it asks for
+// nothing but how many of the deliveries that must be refused were accepted, or took
+// effect twice.
+func (t *Threshold) Certain() bool {
+	for _, term := range t.terms {
+		q := term.quantity
+		if q == nil {
+			continue
+		}
+		refused := slices.ContainsFunc(Classes, func(c Class) bool { return c.Name == q.class && c.Refused })
+		if !(refused && q.field.name == "accepted") && q.field.name != "effects.repeated" {
+			return false
+		}
+	}
+	return true
+}
+
 // Of tells what became of the threshold. One that asks for what was not measured, such
 // as the latency of accepted deliveries where none was accepted, does not hold, and is
 // marked as unmeasured.

@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -24,10 +25,18 @@ func Vocabularies() []scenarios.Vocabulary {
 	return []scenarios.Vocabulary{receiver.Vocabulary(), sender.Vocabulary(), load.Vocabulary()}
 }
 
-// Catalogue returns the built-in suites, which are read once.
+// Catalogue returns the built-in suites, which are read once, in the order of their
+// shelves.
 var Catalogue = sync.OnceValues(func() ([]*scenarios.Suite, error) {
-	return scenarios.Load(scenarios.Catalogue, ".", Vocabularies()...)
+	all, err := scenarios.Load(scenarios.Catalogue, ".", Vocabularies()...)
+	slices.SortStableFunc(all, func(a, b *scenarios.Suite) int { return cmp.Compare(shelfOf(a.Name), shelfOf(b.Name)) })
+	return all, err
 })
+
+func shelfOf(suite string) int {
+	shelf, _, _ := strings.Cut(suite, "/")
+	return slices.Index(shelves, shelf)
+}
 
 // shelves are the first parts of the names of suites, in the order of the catalogue.
 var shelves = []string{receiverRole, senderRole, loadShelf}

@@ -78,7 +78,7 @@ func telltale(profile string) ([]string, error) {
 }
 
 func (x *Exhibit) judge(ctx context.Context, profile string, cases []scenarios.Case, whole bool, all *together) (err error) {
-	cases = slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool { return roleOf(c) != x.Role })
+	cases = slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool { return roleOf(c) != x.Role || isLoad(c) })
 	brisk := slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool {
 		return !whole && x.Role == senderRole && c.Serial && !slices.Contains(c.Kills, x.Defect.Name)
 	})

@@ -21,6 +21,10 @@ import (
 // and the matrix.
 var Quick = receiver.Limits{Answer: 2 * time.Second, Slow: 2 * time.Second, Settle: 300 * time.Millisecond, Quiet: 5 * time.Millisecond}
 
+// QuickLoad is a load that the reference receiver bears on a small machine, beside the
+// generator, and that is over soon.
+var QuickLoad = Declared{Rate: 200, Time: time.Second, Connections: 64}
+
 // Matrix is the proof of the catalogue: what became of the correct receiver and
 // sender, and of each defect.
 type Matrix struct {
@@ -33,6 +37,7 @@ type Row struct {
 	Defect  reference.Defect // without a name for the correct subject
 	Profile string
 	Secure  bool // a receiver that is reached by mutual TLS
+	Load    bool // a receiver that is judged under load
 
 	Caught []string         // cases that name the defect and found it
 	Missed []reports.Result // cases that name it, apply, and did not
@@ -141,8 +146,8 @@ func (s MatrixScope) breadth() breadth {
 // and every defect under each profile that it shows under. Subjects are
 // judged several at a time; those that were not judged as they should be are judged
 // once more, with little beside them, since a busy machine misses deadlines: what is
-// said of them is what was found then. Watch, which may be nil, is told of every
-// subject.
+// said of them is what was found then. Those under load come last, one at a time. Watch,
+// which may be nil, is told of every subject.
 func RunMatrix(ctx context.Context, scope MatrixScope, watch func(done, total int)) (Matrix, error) {
 	cases, err := Select(nil)
 	if err != nil {
@@ -163,13 +168,32 @@ func RunMatrix(ctx context.Context, scope MatrixScope, watch func(done, total in
 	if err := judgeRows(ctx, rows, every, cases, brisk, watch); err != nil {
 		return Matrix{}, err
 	}
-	again := slices.DeleteFunc(every, func(i int) bool { return rows[i].sound() })
+	again := slices.DeleteFunc(slices.Clone(every), func(i int) bool { return rows[i].Load || rows[i].sound() })
 	for _, i := range again {
-		rows[i] = Row{Role: rows[i].Role, Defect: rows[i].Defect, Profile: rows[i].Profile, Secure: rows[i].Secure, Again: true}
+		rows[i] = rows[i].afresh()
 	}
 	quiet := pace{map[string]int{receiverRole: 1, senderRole: 2}, newGate(200, 5*time.Millisecond), brisk.breadth}
 	err = judgeRows(ctx, rows, again, cases, quiet, func(int, int) {})
 	return Matrix{rows}, errors.Join(err, ctx.Err())
+}
+
+// afresh is the row before it is judged a second time.
+func (r Row) afresh() Row {
+	return Row{Role: r.Role, Defect: r.Defect, Profile: r.Profile, Secure: r.Secure, Load: r.Load, Again: true}
+}
+
+// patience is how often a receiver under load is judged that was not judged as it should
+// be: on a busy machine no load is sent as it should.
+const patience = 4
+
+// judgeLoad judges a row that loads its subject, and has the machine to itself.
+func (r *Row) judgeLoad(ctx context.Context, cases []scenarios.Case, p pace) error {
+	for try := 1; ; try++ {
+		if err := r.judge(ctx, cases, p); err != nil || r.sound() || try == patience || ctx.Err() != nil {
+			return err
+		}
+		*r = r.afresh()
+	}
 }
 
 // judgeRows judges those rows, several at a time, and one role after the other:
@@ -179,7 +203,11 @@ func judgeRows(ctx context.Context, rows []Row, those []int, cases []scenarios.C
 	var mu sync.Mutex
 	done := 0
 	judge := func(i int) {
-		errs[i] = rows[i].judge(ctx, cases, p)
+		one := (*Row).judge
+		if rows[i].Load {
+			one = (*Row).judgeLoad
+		}
+		errs[i] = one(&rows[i], ctx, cases, p)
 		mu.Lock()
 		defer mu.Unlock()
 		done++
@@ -189,7 +217,7 @@ func judgeRows(ctx context.Context, rows []Row, those []int, cases []scenarios.C
 		var running sync.WaitGroup
 		places := make(chan struct{}, p.workers[role])
 		for _, i := range those {
-			if rows[i].Role != role {
+			if rows[i].Role != role || rows[i].Load {
 				continue
 			}
 			places <- struct{}{}
@@ -199,6 +227,11 @@ func judgeRows(ctx context.Context, rows []Row, those []int, cases []scenarios.C
 			})
 		}
 		running.Wait()
+	}
+	for _, i := range those {
+		if rows[i].Load {
+			judge(i)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -224,21 +257,22 @@ func matrixRows(names []string) ([]Row, error) {
 			}
 		}
 		if len(names) == 0 && role == receiverRole {
-			rows = append(rows, Row{Role: role, Profile: secureProfile, Secure: true})
+			rows = append(rows, Row{Role: role, Profile: secureProfile, Secure: true}, Row{Role: role, Profile: secureProfile, Load: true})
 		}
 		for _, d := range defects {
 			if d.Role != role {
 				continue
 			}
 			for _, p := range ProfilesOf(d) {
-				rows = append(rows, Row{Role: role, Defect: d, Profile: p, Secure: isSecure(d)})
+				rows = append(rows, Row{Role: role, Defect: d, Profile: p, Secure: isSecure(d), Load: isUnderLoad(d)})
 			}
 		}
 	}
 	return rows, nil
 }
 
-// secureProfile is the one under which the whole catalogue is tried over TLS.
+// secureProfile is the one under which the whole catalogue is tried over TLS, and under
+// load.
 const secureProfile = "standard-webhooks"
 
 // isSecure tells whether a defect shows in TLS alone. A sender has endpoints with TLS
@@ -246,6 +280,9 @@ const secureProfile = "standard-webhooks"
 func isSecure(d reference.Defect) bool {
 	return d.Role == receiverRole && belowHTTP(d.Area)
 }
+
+// isUnderLoad tells whether a defect shows under load alone.
+func isUnderLoad(d reference.Defect) bool { return d.Area == loadShelf }
 
 // belowHTTP tells of the areas of defects, and the topics of suites, that are about TLS.
 func belowHTTP(area string) bool { return area == "tls" || area == "mtls" }
@@ -279,8 +316,11 @@ func (r *Row) concern(cases []scenarios.Case, b breadth) []scenarios.Case {
 		alike[claim(c)] = append(alike[claim(c)], c.Name())
 	}
 	return slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool {
-		if roleOf(c) != r.Role {
+		if roleOf(c) != r.Role || isLoad(c) != r.Load {
 			return true
+		}
+		if r.Load && b == all && !r.Defect.Broad {
+			return false
 		}
 		if r.correct() || slices.Contains(c.Kills, r.Defect.Name) {
 			return false
@@ -290,7 +330,7 @@ func (r *Row) concern(cases []scenarios.Case, b breadth) []scenarios.Case {
 		chosen := b != some || lot(r.Defect.Name, c.Name())%briefly == 0
 		// What is wrong below HTTP shows there, or everywhere; and what is wrong above
 		// does not show below.
-		elsewhere := b != all && belowHTTP(r.Defect.Area) != belowHTTP(topicOf(c))
+		elsewhere := r.Load || b != all && belowHTTP(r.Defect.Area) != belowHTTP(topicOf(c))
 		return elsewhere || r.Defect.Broad || c.Serial || laborious(c) || !spoken || !chosen
 	})
 }
@@ -327,7 +367,7 @@ func (r *Row) judge(ctx context.Context, cases []scenarios.Case, p pace) (err er
 		return err
 	}
 	defer func() { err = cmp.Or(err, end()) }()
-	c := Config{Subject: subject, Cases: cases, Seed: 1, Parallel: matrixParallel[r.Role], verdictsOnly: true, ample: true}
+	c := Config{Subject: subject, Cases: cases, Seed: 1, Parallel: matrixParallel[r.Role], Load: QuickLoad, verdictsOnly: true, ample: true}
 	if r.Role == senderRole {
 		c.gate = p.gate
 	}

@@ -23,7 +23,7 @@ var Quick = receiver.Limits{Answer: 2 * time.Second, Slow: 2 * time.Second, Sett
 
 // QuickLoad is a load that the reference receiver bears on a small machine, beside the
 // generator, and that is over soon.
-var QuickLoad = Declared{Rate: 200, Time: 750 * time.Millisecond, Connections: 64}
+var QuickLoad = Declared{Rate: 200, Time: 750 * time.Millisecond}
 
 // Matrix is the proof of the catalogue: what became of the correct receiver and
 // sender, and of each defect.

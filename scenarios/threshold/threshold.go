@@ -123,6 +123,12 @@ func (t *Threshold) Certain() bool {
 	return true
 }
 
+// Timeless tells that the threshold asks for counts and shares alone, and for no time or
+// rate.
+func (t *Threshold) Timeless() bool {
+	return !slices.ContainsFunc(t.terms, func(one *term) bool { return one.unit == span || one.unit == rate })
+}
+
 // Of tells what became of the threshold. One that asks for what was not measured, such
 // as the latency of accepted deliveries where none was accepted, does not hold, and is
 // marked as unmeasured.

@@ -160,8 +160,7 @@ func TestMemoryOfIDs(t *testing.T) {
 		n, _ = strconv.Atoi(text)
 	}
 	h := open(t, "github", sink.Options{})
-	var grown int64
-	grown = memoryOf(func() { absorbMany(t, h, n) })
+	grown := memoryOf(func() { absorbMany(t, h, n) })
 	a := h.Report()
 	if a.Deliveries != int64(n) || a.Duplicates != 0 || a.Untracked != 0 {
 		t.Fatalf("%d deliveries, %d duplicates, %d untracked, want %d", a.Deliveries, a.Duplicates, a.Untracked, n)

@@ -626,3 +626,16 @@ func (s *Sink) overdue(to int64) (n int64) {
 	}
 	return n
 }
+
+// Forget takes an expectation back: the trigger has failed.
+func (s *Sink) Forget(id string) {
+	key := s.ids.fingerprint([]byte(id))
+	p := &s.pending[key>>56]
+	p.Lock()
+	defer p.Unlock()
+	if _, is := p.at[key]; is {
+		delete(p.at, key)
+		s.waiting.Add(-1)
+		s.expected.Add(-1)
+	}
+}

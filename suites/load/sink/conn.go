@@ -184,8 +184,8 @@ func (c *conn) one() *fault {
 	if f := c.fields(head); f != nil {
 		return f
 	}
-	end, read := head, c.reads
-	body := span{head, head + c.req.length}
+	read, body := c.reads, span{head, head + c.req.length}
+	end := body.to
 	switch {
 	case c.req.length > c.s.limits.Body:
 		return longBody
@@ -195,7 +195,6 @@ func (c *conn) one() *fault {
 			return f
 		}
 	default:
-		end = body.to
 		if f := c.await100(head, end); f != nil {
 			return f
 		}

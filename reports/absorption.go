@@ -123,13 +123,19 @@ func AbsorptionJSON(w io.Writer, a Absorption) error {
 	return err
 }
 
-// ExitCode is that of a sink: failed where something was forged, lost, missing or
-// accepted more often than allowed, inconclusive where nothing arrived or losses that
+// Unusable is how many connections brought what no receiver could take: what breaks
+// HTTP, or is too large. Those that were silent, slow or cut short may be made good.
+func (a Absorption) Unusable() int64 {
+	return a.Broken["malformed"] + a.Broken["unsupported"] + a.Broken["too-large"]
+}
+
+// ExitCode is that of a sink: failed where something was forged, unusable, lost, missing
+// or accepted more often than allowed, inconclusive where nothing arrived or losses that
 // were asked about could not be told.
 func (a Absorption) ExitCode(duplicates int64) int {
 	lost := a.Lost != nil && *a.Lost > 0 || a.Missing != nil && *a.Missing > 0
 	switch {
-	case a.Refused > 0 || a.Duplicates > duplicates || lost:
+	case a.Refused+a.Unusable() > 0 || a.Duplicates > duplicates || lost:
 		return ExitFailed
 	case a.Verified == 0, a.Untracked > 0, a.Expected != nil && a.Lost == nil:
 		return ExitInconclusive
@@ -169,7 +175,11 @@ func (t Terminal) WriteAbsorption(w io.Writer, a Absorption) error {
 		s.line("  %s %12d  answered 503 in outages", s.paint(dim, "·"), a.Unavailable)
 	}
 	if len(a.Broken) > 0 {
-		s.line("  %s connections without a request%s", s.paint(dim, "·"), tally(a.Broken))
+		glyph := s.paint(dim, "·")
+		if a.Unusable() > 0 {
+			glyph = s.glyph(Fail)
+		}
+		s.line("  %s %12s  no deliveries%s", glyph, "", tally(a.Broken))
 	}
 	s.line("")
 	s.line("  %.0f/s on average, %.0f/s in the busiest second; at most %d in flight over %d connections", a.Rate, a.Peak, a.InFlight, a.Connections)

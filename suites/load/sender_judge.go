@@ -114,12 +114,11 @@ func judgeSignatures(r SenderRun, _ *SenderRun, _ SenderBounds) (v SenderVerdict
 	a := r.Absorption
 	v.figure("attempts that verify", float64(a.Verified), "count")
 	v.figure("attempts that do not", float64(a.Refused), "count")
-	malformed := a.Broken["malformed"] + a.Broken["unsupported"] + a.Broken["too-large"]
 	switch {
 	case a.Refused > 0:
 		return v.as(reports.Fail, "%d of %d attempts do not verify: %v", a.Refused, a.Received, a.Reasons)
-	case malformed > 0:
-		return v.as(reports.Fail, "%d connections brought what is no request: %v", malformed, a.Broken)
+	case a.Unusable() > 0:
+		return v.as(reports.Fail, "%d connections brought what is no request: %v", a.Unusable(), a.Broken)
 	case a.Verified == 0:
 		return v.as(reports.Inconclusive, "nothing arrived")
 	}

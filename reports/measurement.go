@@ -164,6 +164,9 @@ type Threshold struct {
 	Text  string `json:"text"`
 	Holds bool   `json:"holds"`
 	Got   string `json:"got"` // the measured side: "honest.latency.p99 = 312ms"
+	// Unmeasured tells that the condition asks for what was not measured, so that it
+	// neither holds nor is broken.
+	Unmeasured bool `json:"unmeasured,omitempty"`
 }
 
 // Capacity is what a search for the highest rate found.

@@ -77,13 +77,15 @@ type Result struct {
 	Reproduce string        `json:"reproduce,omitempty"` // a command, secrets as environment variables
 	Duration  time.Duration `json:"-"`                   // rendered as duration_ms
 	Evidence  []Exchange    `json:"evidence,omitempty"`
+	// Load is what a case measured that sends traffic at a rate.
+	Load *Measurement `json:"load,omitempty"`
 }
 
 // Figure is one measured quantity.
 type Figure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
-	Unit  string  `json:"unit"` // s, ms, count, bytes
+	Unit  string  `json:"unit"` // s, ms, count, bytes, /s
 	Note  string  `json:"note,omitempty"`
 }
 

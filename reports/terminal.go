@@ -276,10 +276,22 @@ func (s screen) block(r Result, detailed bool) {
 	}
 	s.paragraph("    why    ", r.Why)
 	s.paragraph("    source ", r.Source)
+	s.measured(r.Load)
 	s.evidence(r)
 	if r.Reproduce != "" {
 		s.line("")
 		s.line("    %s %s", s.paint(dim, "$"), inert(r.Reproduce))
+	}
+}
+
+// measured tells in a few lines what a load has measured.
+func (s screen) measured(m *Measurement) {
+	if m == nil {
+		return
+	}
+	s.line("")
+	for _, line := range m.brief() {
+		s.paragraph("    # ", line)
 	}
 }
 

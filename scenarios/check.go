@@ -135,11 +135,7 @@ func (c *checker) suite(n *strictyaml.Node, s *Suite) {
 }
 
 func (c *checker) noRole(n *strictyaml.Node, role string, known []string) {
-	hint := strictyaml.DidYouMean(role, known)
-	if role == "load" {
-		hint = "suites for load are not in this version"
-	}
-	c.problem(n, hint, "a suite is named after a role and a topic, such as receiver/signature; there is no role %s", strictyaml.Quote(role))
+	c.problem(n, strictyaml.DidYouMean(role, known), "a suite is named after a role and a topic, such as receiver/signature; there is no role %s", strictyaml.Quote(role))
 }
 
 func (c *checker) suiteName(n *strictyaml.Node) {
@@ -178,7 +174,9 @@ func (c *checker) one(n *strictyaml.Node, one *Case) {
 	}
 	c.refusals(n.Get("reject"))
 	c.what(n, one)
-	c.expectations(n.Get("expect"), one.Expect)
+	if one.Load == nil {
+		c.expectations(n.Get("expect"), one.Expect)
+	}
 }
 
 func (c *checker) sentence(n *strictyaml.Node, hint string) {
@@ -224,6 +222,7 @@ type deed struct {
 var deeds = map[string]deed{
 	"receiver": {"send", "send: {} for an honest delivery", "accepted", (*checker).deliveries, eachStepExpects},
 	"sender":   {"trigger", "trigger: once for one event", "delivered", (*checker).exchange, someTriggerExpects},
+	"load":     {"load", "load: {stages: [{rate: 100%, for: 100%}]}", "honest.accepted >= 99.9%", (*checker).loads, func(*Case) bool { return false }},
 }
 
 // what checks what is done, or the measurement.
@@ -255,7 +254,12 @@ var instead = map[string]string{
 	"endpoints": "a receiver has no endpoints to deliver to; deliveries to it stand under send",
 	"trigger":   "a receiver is sent deliveries: write send: {}",
 	"respond":   "a receiver answers by itself; what it must answer stands under expect",
+	"load":      "traffic at a rate stands in a suite called load/NAME",
+	"abort-on":  "traffic at a rate stands in a suite called load/NAME",
 }
+
+// underLoad says, of the keys of the other roles' cases, what those of load have.
+const underLoad = "what is sent at a rate stands under load, and what must be measured of it under expect"
 
 // foreign notes the keys that belong to another role's cases.
 func (c *checker) foreign(n *strictyaml.Node) (found bool) {
@@ -263,7 +267,11 @@ func (c *checker) foreign(n *strictyaml.Node) (found bool) {
 	for _, key := range keys {
 		role := reflect.TypeFor[Case]().Field(index[key]).Tag.Get("role")
 		if role != "" && role != c.vocabulary.Role && n.Get(key) != nil {
-			c.problem(n.Key(key), instead[key], "%s belongs to %s suites", key, role)
+			hint := instead[key]
+			if c.vocabulary.Role == "load" {
+				hint = underLoad
+			}
+			c.problem(n.Key(key), hint, "%s belongs to %s suites", key, role)
 			found = true
 		}
 	}
@@ -295,6 +303,7 @@ type conflict struct{ a, b, why string }
 var caseConflicts = []conflict{
 	{"send", "measure", "a measurement sends its own deliveries; write two cases"},
 	{"trigger", "measure", "a measurement judges the run, or triggers by itself; write two cases"},
+	{"load", "measure", "what is measured of a load stands under expect; write two cases"},
 	{"measure", "respond", "a measurement answers by itself"},
 	{"measure", "endpoints", "a measurement has an endpoint of its own"},
 	{"measure", "expect", "a measurement judges its figure itself"},

@@ -14,8 +14,9 @@ var elsewhere = map[string]string{
 	"out": output, "output": output, "report": output, "reports": output, "observe": output,
 	"profile": "a scenario file is written for every profile; use --profile, and needs: for what a profile must offer",
 	"probe":   "a scenario file cannot name a probe; use --probe-url, --probe-exec or --probe-file",
-	"rate":    "a scenario has no rate; use times",
-	"schema":  version, "version": version,
+	"rate":    inLoad, "stages": inLoad, "mix": inLoad, "duration": inLoad,
+	"thresholds": "conditions on what is measured stand under expect", "threshold": "conditions on what is measured stand under expect",
+	"schema": version, "version": version,
 	"register": hook("register"), "remove": hook("remove"), "rotate": hook("rotate"), "restart": hook("restart"),
 	"listen": listening, "public-url": listening,
 	"schedule": "a scenario file is written for every schedule; the profile declares it, or --retry-schedule",
@@ -33,6 +34,8 @@ const (
 	firing    = "a scenario file cannot say how; use --trigger. Here stands what: once, or a mapping"
 	listening = "a scenario file cannot say where the harness listens; use --listen and --public-url"
 )
+
+const inLoad = "traffic at a rate stands in a suite called load/NAME, under load: {stages: [{rate: 100%, for: 100%}]}"
 
 // hook is a hint for what a user lets the harness do to the sender.
 func hook(name string) string {
@@ -101,6 +104,29 @@ func clipped(key string) string {
 	}
 	return key
 }
+
+// inLoads and inStage are what else is written by mistake in a load.
+var (
+	inLoads = map[string]string{
+		"rate": perStage, "for": perStage, "duration": perStage, "ramp-to": perStage, "spike": perStage,
+		"abort-on": "it stands in the case, beside load", "expect": "it stands in the case, beside load",
+		"thresholds": "conditions on what is measured stand in the case, under expect",
+		"size":       "write sizes: 512, or a list of sizes",
+		"body":       "name a payload, or write sizes", "headers": "use --header",
+	}
+	inStage = map[string]string{
+		"duration": "write for: 10s", "ramp": "write ramp-to: 200%", "weight": "weights stand in the mix",
+		"expect": "write stages.NAME.honest.accepted in the case's expect, with the name of the stage",
+	}
+)
+
+const perStage = "rates and times stand in the stages: {rate: 100%, for: 50%}"
+
+// ExplainKey says where rates and conditions stand.
+func (*Attack) ExplainKey(key string) string { return either(inLoads, key) }
+
+// ExplainKey says how a stage is written.
+func (*Stage) ExplainKey(key string) string { return either(inStage, key) }
 
 func either(first map[string]string, key string) string {
 	if hint := first[key]; hint != "" {

@@ -16,7 +16,7 @@ import (
 
 // Catalogue is the built-in scenarios: one directory a role, one file a suite.
 //
-//go:embed receiver/*.yaml sender/*.yaml
+//go:embed receiver/*.yaml sender/*.yaml load/*.yaml
 var Catalogue embed.FS
 
 // Parse reads and validates one file, whose words are those of the vocabulary of

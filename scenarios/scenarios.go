@@ -4,14 +4,14 @@
 //
 // The package knows the grammar and not the vocabulary: which mutations,
 // expectations and measurements there are is told to it by the role's suite
-// (suites/receiver, suites/sender), so that a new word is one entry in one table.
+// (suites/receiver, suites/sender, suites/load), so that a new word is one entry in one table.
 package scenarios
 
 import "time"
 
 // Suite is one file: the cases of one topic.
 type Suite struct {
-	Name   string `yaml:"suite" required:"true" doc:"role and topic, such as receiver/signature"`
+	Name   string `yaml:"suite" required:"true" doc:"role, or load, and topic: receiver/signature"`
 	About  string `yaml:"about" doc:"the topic in one sentence"`
 	Source string `yaml:"source" doc:"the standard or document that the cases enforce, unless a case names its own"`
 	Cases  []Case `yaml:"cases" required:"true" doc:"the cases, in the order in which they are shown"`
@@ -58,6 +58,12 @@ type Case struct {
 	Endpoints []Endpoint `yaml:"endpoints" role:"sender" doc:"where the sender delivers to; one called main unless said otherwise"`
 	Trigger   Triggers   `yaml:"trigger" role:"sender" doc:"once, or what is done to the sender, in order"`
 	Respond   Answers    `yaml:"respond" role:"sender" doc:"what each delivery's attempts are answered; the last answer goes on"`
+
+	// What a receiver is sent at a rate, and what ends that early: a case of a load suite
+	// has thresholds where others have words, in AbortOn and in Expect.
+
+	Load    *Attack `yaml:"load" role:"load" doc:"the traffic: stages, mix, connections"`
+	AbortOn Expect  `yaml:"abort-on" role:"load" doc:"conditions on what was measured so far, of which any ends the case early"`
 
 	Measure string `yaml:"measure" words:"measures" doc:"a named measurement, instead of what is done and expected"`
 	Expect  Expect `yaml:"expect" doc:"what must be observed: a word, a word with an argument, or a list of them"`
@@ -123,7 +129,7 @@ type Mutation struct {
 type Word struct {
 	Name string
 	// Arg is nil, a string, an int, a time.Duration, a list of ints or strings, or a
-	// Gap, as the vocabulary says.
+	// Gap, as the vocabulary says; and a *threshold.Threshold in a load suite.
 	Arg          any
 	Line, Column int
 }
@@ -168,11 +174,12 @@ type Entry struct {
 
 // Vocabulary is what a role's suite understands.
 type Vocabulary struct {
-	Role         string  // receiver or sender
+	Role         string  // receiver, sender or load
 	Mutations    []Entry // of a receiver
 	Wires        []Entry // of a receiver
 	Answers      []Entry // of a sender
 	Addresses    []Entry // of a sender
+	Classes      []Entry // of load
 	Certificates []Entry // that a receiver is shown by its client, a sender by its server
 	Ciphers      []Entry // sets of cipher suites
 	Expectations []Entry

@@ -31,7 +31,7 @@ func parse(t *testing.T, file string) *scenarios.Suite {
 	if err != nil {
 		t.Fatal(err)
 	}
-	suite, err := scenarios.Parse(file, src, vocabulary, senders)
+	suite, err := scenarios.Parse(file, src, vocabulary, senders, loads)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,11 +235,60 @@ func TestVocabularies(t *testing.T) {
 		{sends, []scenarios.Vocabulary{vocabulary}, `there is no role "sender"`},
 		{valid, []scenarios.Vocabulary{senders}, `there is no role "receiver"`},
 		{valid, nil, `there is no role "receiver"`},
-		{strings.Replace(sends, "sender/x", "load/x", 1), []scenarios.Vocabulary{senders, vocabulary}, "suites for load are not in this version"},
+		{strings.Replace(sends, "sender/x", "load/x", 1), []scenarios.Vocabulary{senders, vocabulary}, `there is no role "load"`},
 	} {
 		_, err := scenarios.Parse("x.yaml", []byte(tt.src), tt.known...)
 		if (err != nil) != (tt.says != "") || err != nil && !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("with %d vocabularies, got error %v, want %q for\n%s", len(tt.known), err, tt.says, tt.src)
+		}
+	}
+}
+
+// What the cases of a load suite become: each shape of a stage, a rate and a time.
+func TestParseLoad(t *testing.T) {
+	suite := parse(t, "load.yaml")
+	all := suite.Cases[1]
+	perSecond := func(r float64) *scenarios.Rate { return &scenarios.Rate{PerSecond: r} }
+	share := func(s float64) *scenarios.Rate { return &scenarios.Rate{Share: s} }
+	want := &scenarios.Attack{
+		Model: "open", Mix: scenarios.Mix{"honest": 90, "forged": 10}, Connections: 64, Fresh: true, Timeout: 2 * time.Second,
+		Sizes: []scenarios.BodySize{{Bytes: 512, Weight: 1}, {Bytes: 20480, Weight: 3}},
+		Stages: []scenarios.Stage{
+			{Name: "clean", Rate: perSecond(200), For: scenarios.Extent{Time: 10 * time.Second}},
+			{Name: "up", RampTo: share(0.005), For: scenarios.Extent{Share: 0.125}, Mix: scenarios.Mix{"honest": 1, "duplicate": 1}},
+			{Steps: &scenarios.Climb{To: scenarios.Rate{PerSecond: 2000}, Count: 4}, For: scenarios.Extent{Time: 90 * time.Second}},
+			{Name: "spike_2", Spike: share(10), For: scenarios.Extent{Time: 500 * time.Millisecond}, Slow: 50},
+			{Sine: &scenarios.Sine{Mean: scenarios.Rate{Share: 1}, Amplitude: scenarios.Rate{Share: 0.5}, Period: scenarios.Extent{Share: 0.05}}, For: scenarios.Extent{Share: 0.25}},
+		},
+	}
+	if diff := cmp.Diff(want, all.Load); diff != "" {
+		t.Errorf("load (-want +got):\n%s", diff)
+	}
+	texts := func(e scenarios.Expect) (all []string) {
+		for _, t := range e.Thresholds() {
+			all = append(all, t.String())
+		}
+		return all
+	}
+	for _, tt := range []struct {
+		name      string
+		got, want any
+	}{
+		{"one threshold", texts(suite.Cases[0].Expect), []string{"honest.accepted >= 99.9%"}},
+		{"several", texts(all.Expect), []string{"honest.accepted >= 99.9% and forged.accepted == 0", "stages.spike_2.honest.latency.p99 <= 4 * stages.clean.honest.latency.p99 + 50ms"}},
+		{"abort-on", texts(all.AbortOn), []string{"errors.rate > 50%", "honest.latency.p50 > 5s"}},
+		{"the load's mix", all.Load.MixOf(all.Load.Stages[0]), scenarios.Mix{"honest": 90, "forged": 10}},
+		{"the stage's mix", all.Load.MixOf(all.Load.Stages[1]), scenarios.Mix{"honest": 1, "duplicate": 1}},
+		{"no mix", suite.Cases[2].Load.MixOf(suite.Cases[2].Load.Stages[0]), scenarios.Mix{"honest": 1}},
+		{"closed", suite.Cases[2].Load.Closed(), true},
+		{"a share of a rate", all.Load.Stages[3].Spike.Of(150), 1500.0},
+		{"a rate", all.Load.Stages[0].Rate.Of(150), 200.0},
+		{"a share of a time", all.Load.Stages[4].For.Of(10 * time.Second), 2500 * time.Millisecond},
+		{"a time", all.Load.Stages[2].For.Of(10 * time.Second), 90 * time.Second},
+		{"in words", fmt.Sprint(all.Load.Stages[0].Rate, all.Load.Stages[1].RampTo, all.Load.Stages[1].For, all.Load.Stages[2].For), "200/s 0.5% 12.5% 1m30s"},
+	} {
+		if diff := cmp.Diff(tt.want, tt.got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
 	}
 }
@@ -279,9 +328,10 @@ func TestMessages(t *testing.T) {
 		"duplicate-case-key", "unknown-case-key", "target-metadata", "timeout-no-unit", "escape-in-a-title", "mutation-unknown-name",
 		"replay-missing", "expect-argument-missing", "id-too-long", "tab-indent",
 		"sender-sends", "trigger-exec", "to-unknown", "canary-triggered", "way-as-key", "header-word-unknown", "delay-share-fraction", "gap-unbounded",
+		"rate-unitless", "threshold-units", "threshold-typo", "threshold-class-not-sent",
 	} {
 		i := slices.IndexFunc(files, func(f bad) bool { return f.name == name })
-		_, err := scenarios.Parse("mine/receiver.yaml", files[i].src, vocabulary, senders)
+		_, err := scenarios.Parse("mine/receiver.yaml", files[i].src, vocabulary, senders, loads)
 		fmt.Fprintf(&got, "== %s\n%v\n\n", name, err)
 	}
 	const golden = "testdata/messages.golden"
@@ -320,7 +370,7 @@ func TestLoad(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			suites, err := scenarios.Load(tt.files, "s", vocabulary, senders)
+			suites, err := scenarios.Load(tt.files, "s", vocabulary, senders, loads)
 			check(t, suites, err, tt.want, tt.says)
 		})
 	}
@@ -352,7 +402,7 @@ func TestLoadFiles(t *testing.T) {
 		"a device":            {[]string{os.DevNull}, nil, []string{"it is not a regular file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			suites, err := scenarios.LoadFiles(tt.paths, vocabulary, senders)
+			suites, err := scenarios.LoadFiles(tt.paths, vocabulary, senders, loads)
 			check(t, suites, err, tt.want, tt.says)
 		})
 	}
@@ -413,7 +463,7 @@ func TestCatalogue(t *testing.T) {
 
 func compile(t testing.TB) *jsonschema.Schema {
 	t.Helper()
-	text, err := scenarios.JSONSchema(vocabulary, senders)
+	text, err := scenarios.JSONSchema(vocabulary, senders, loads)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -501,12 +551,12 @@ func TestJSONSchema(t *testing.T) {
 // The schema is the same bytes each time, and speaks in the vocabulary's
 // sentences; without a vocabulary it is a schema still.
 func TestJSONSchemaText(t *testing.T) {
-	first, err := scenarios.JSONSchema(vocabulary, senders)
+	first, err := scenarios.JSONSchema(vocabulary, senders, loads)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 5 {
-		if again, err := scenarios.JSONSchema(vocabulary, senders); err != nil || !bytes.Equal(first, again) {
+		if again, err := scenarios.JSONSchema(vocabulary, senders, loads); err != nil || !bytes.Equal(first, again) {
 			t.Fatalf("the schema changes from one time to the next: %v", err)
 		}
 	}
@@ -541,12 +591,12 @@ func FuzzParse(f *testing.F) {
 		f.Add(src)
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
-		suite, err := scenarios.Parse("fuzz.yaml", src, vocabulary, senders)
+		suite, err := scenarios.Parse("fuzz.yaml", src, vocabulary, senders, loads)
 		if err != nil {
 			positioned(t, err, src)
 			return
 		}
-		if again, err := scenarios.Parse("fuzz.yaml", src, vocabulary, senders); err != nil || !cmp.Equal(suite, again) {
+		if again, err := scenarios.Parse("fuzz.yaml", src, vocabulary, senders, loads); err != nil || !cmp.Equal(suite, again) {
 			t.Errorf("parsed again: %v\n%s", err, cmp.Diff(suite, again))
 		}
 		if v, err := instance(src); err == nil && schema.Validate(v) != nil {
@@ -556,7 +606,7 @@ func FuzzParse(f *testing.F) {
 			if (len(c.Send) > 0) != (c.Measure == "" && strings.HasPrefix(suite.Name, "receiver/")) {
 				t.Errorf("the case %s of %s sends %d deliveries", c.ID, suite.Name, len(c.Send))
 			}
-			if len(c.Send) == 0 && len(c.Trigger) == 0 && c.Measure == "" {
+			if len(c.Send) == 0 && len(c.Trigger) == 0 && c.Load == nil && c.Measure == "" {
 				t.Errorf("the case %s does nothing", c.ID)
 			}
 		}

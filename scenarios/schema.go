@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hookanvil/hookanvil/scenarios/strictyaml"
+	"github.com/hookanvil/hookanvil/scenarios/threshold"
 )
 
 // JSONSchema is the JSON Schema (draft 2020-12) of scenario files, with the words
@@ -59,7 +60,11 @@ func special(v Vocabulary) strictyaml.Special {
 		Types: map[reflect.Type]any{
 			reflect.TypeFor[Word]():     one(ways),
 			reflect.TypeFor[Mutation](): mutations(v),
-			reflect.TypeFor[Expect]():   listOf(wordOf(compared(v.Expectations), len(v.Expectations))),
+			reflect.TypeFor[Expect]():   expectations(v),
+			reflect.TypeFor[Mix]():      weights(v.Classes),
+			reflect.TypeFor[Rate]():     spelled("200/s, or 100% of the run's rate", ratePattern, sharePattern),
+			reflect.TypeFor[Extent]():   spelled("10s, or 50% of the run's time", strictyaml.DurationPattern, sharePattern),
+			reflect.TypeFor[BodySize](): size(),
 			reflect.TypeFor[Triggers](): strictyaml.ListOf(func(item object) object {
 				return bound(listOf(object{"anyOf": []any{object{"const": "once", "description": "one event, to the endpoint main"}, item}}), maxTriggers)
 			}),
@@ -75,6 +80,39 @@ func special(v Vocabulary) strictyaml.Special {
 			"delays": {"anyOf": []any{object{"type": "string", "pattern": strictyaml.DurationPattern}, object{"type": "string", "pattern": delayShare}}},
 		},
 	}
+}
+
+// expectations are words or, of load, conditions.
+func expectations(v Vocabulary) object {
+	if v.Role == "load" {
+		return bound(listOf(object{"type": "string", "maxLength": threshold.MaxLength, "description": "a condition: honest.latency.p99 <= 250ms"}), maxThresholds)
+	}
+	return listOf(wordOf(compared(v.Expectations), len(v.Expectations)))
+}
+
+func weights(classes []Entry) object {
+	properties := object{}
+	for _, c := range classes {
+		properties[c.Name] = object{"type": "integer", "minimum": 1, "maximum": maxWeight, "description": "weight of deliveries " + c.Doc}
+	}
+	return object{"type": "object", "additionalProperties": false, "properties": properties, "minProperties": 1}
+}
+
+// spelled is a text of one of the patterns.
+func spelled(doc string, patterns ...string) object {
+	var all []any
+	for _, p := range patterns {
+		all = append(all, object{"type": "string", "pattern": p})
+	}
+	return object{"anyOf": all, "description": doc}
+}
+
+func size() object {
+	bytes := object{"type": "integer", "minimum": 1, "maximum": maxBody, "description": "size of the body"}
+	return object{"anyOf": []any{bytes, object{
+		"type": "object", "additionalProperties": false, "required": []string{"bytes"},
+		"properties": object{"bytes": bytes, "weight": object{"type": "integer", "minimum": 1, "maximum": maxWeight, "description": "how often, beside the others"}},
+	}}}
 }
 
 // bound limits a schema made by listOf.

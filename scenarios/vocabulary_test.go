@@ -59,3 +59,10 @@ var senders = scenarios.Vocabulary{
 	Capabilities: []scenarios.Entry{{Name: "retries", Doc: "tries again"}, {Name: "own-ports", Doc: "can be told of any port"}},
 	Payloads:     []scenarios.Entry{{Name: "unicode", Doc: "text in several scripts"}},
 }
+
+var loads = scenarios.Vocabulary{
+	Role:         "load",
+	Classes:      []scenarios.Entry{{Name: "honest", Doc: "that is what it says"}, {Name: "forged", Doc: "that another key has signed"}, {Name: "replayed"}, {Name: "duplicate"}},
+	Capabilities: []scenarios.Entry{{Name: "probe", Doc: "tells of its effects"}},
+	Payloads:     []scenarios.Entry{{Name: "unicode", Doc: "text in several scripts"}},
+}

@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -14,28 +15,46 @@ import (
 
 	"github.com/hookanvil/hookanvil/scenarios"
 	"github.com/hookanvil/hookanvil/scenarios/strictyaml"
+	"github.com/hookanvil/hookanvil/suites/load"
 	"github.com/hookanvil/hookanvil/suites/receiver"
 	"github.com/hookanvil/hookanvil/suites/sender"
 )
 
 // Vocabularies returns the words of the scenarios, by role.
 func Vocabularies() []scenarios.Vocabulary {
-	return []scenarios.Vocabulary{receiver.Vocabulary(), sender.Vocabulary()}
+	return []scenarios.Vocabulary{receiver.Vocabulary(), sender.Vocabulary(), load.Vocabulary()}
 }
 
-// Catalogue returns the built-in suites, which are read once.
+// Catalogue returns the built-in suites, which are read once, in the order of their
+// shelves.
 var Catalogue = sync.OnceValues(func() ([]*scenarios.Suite, error) {
-	return scenarios.Load(scenarios.Catalogue, ".", Vocabularies()...)
+	all, err := scenarios.Load(scenarios.Catalogue, ".", Vocabularies()...)
+	slices.SortStableFunc(all, func(a, b *scenarios.Suite) int { return cmp.Compare(shelfOf(a.Name), shelfOf(b.Name)) })
+	return all, err
 })
 
-// Select finds cases by names as users give them: a role (receiver, sender), a
+func shelfOf(suite string) int {
+	shelf, _, _ := strings.Cut(suite, "/")
+	return slices.Index(shelves, shelf)
+}
+
+// shelves are the first parts of the names of suites, in the order of the catalogue.
+var shelves = []string{receiverRole, senderRole, loadShelf}
+
+// loadShelf holds the suites that send traffic at a rate. They judge receivers, load/sender
+// excepted, and run only where they are asked for by name.
+const loadShelf = "load"
+
+func isLoad(c scenarios.Case) bool { return strings.HasPrefix(c.Suite, loadShelf+"/") }
+
+// Select finds cases by names as users give them: a role (receiver, sender) or load, a
 // suite (receiver/signature), a case (receiver/signature/replayed), a file or
 // directory of the user's own, or one case of a file (mine.yaml:replayed). Without
 // names it returns the whole catalogue. The order is that of the names; what is
 // named twice is there once.
 func Select(names []string) ([]scenarios.Case, error) {
 	if len(names) == 0 {
-		names = roles
+		names = shelves
 	}
 	builtIn, err := Catalogue()
 	if err != nil {
@@ -74,13 +93,10 @@ func find(builtIn []*scenarios.Suite, name string) ([]scenarios.Case, error) {
 		return cases, nil
 	}
 	role, _, _ := strings.Cut(name, "/")
-	if role == "load" {
-		return nil, fmt.Errorf("select the cases to run: %s is not in this version, which judges receivers and senders; run one of those, or a suite that hookanvil list shows", strictyaml.Quote(name))
-	}
 	if file, id, ok := cutCase(name); ok {
 		return oneOf(file, id)
 	}
-	if _, err := os.Stat(name); err == nil || isFile(name) && !slices.Contains(roles, role) {
+	if _, err := os.Stat(name); err == nil || isFile(name) && !slices.Contains(shelves, role) {
 		return fromFiles(name)
 	}
 	return nil, fmt.Errorf("select the cases to run: nothing is called %s; %s", strictyaml.Quote(name), nearest(builtIn, name))

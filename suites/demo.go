@@ -75,7 +75,7 @@ func telltale(profile string) ([]string, error) {
 }
 
 func (x *Exhibit) judge(ctx context.Context, profile string, cases []scenarios.Case, all *together) (err error) {
-	cases = slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool { return roleOf(c) != x.Role })
+	cases = slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool { return roleOf(c) != x.Role || isLoad(c) })
 	if x.Correct, err = x.exhibit(ctx, profile, "", cases, all.one()); err != nil {
 		return err
 	}

@@ -13,7 +13,8 @@ import (
 // needs, which defects it catches, and how to run it.
 func Explain(c scenarios.Case) string {
 	e := explanation{role: roleOf(c)}
-	e.words = wordsOf(e.role)
+	shelf, _, _ := strings.Cut(c.Suite, "/")
+	e.words = wordsOf(shelf)
 	e.line("%s (%s)", c.Name(), c.Level)
 	e.line("%s.", c.Title)
 	if c.Why != "" {
@@ -24,13 +25,18 @@ func Explain(c scenarios.Case) string {
 	for i, s := range c.Send {
 		e.step(i, len(c.Send), s)
 	}
-	if e.role == senderRole && c.Measure == "" {
+	if c.Load != nil {
+		e.load(c)
+	}
+	if e.role == senderRole && c.Load == nil && c.Measure == "" {
 		e.sender(c)
 	}
 	if c.Measure != "" {
 		e.line("  It is measured: %s.", doc(e.words.Measures, "", c.Measure))
 	}
-	if len(c.Expect) > 0 {
+	if c.Load != nil {
+		e.measured(c)
+	} else if len(c.Expect) > 0 {
 		e.section("What must be observed")
 		e.expect("  ", c.Expect)
 		if len(c.Reject) > 0 {
@@ -42,14 +48,18 @@ func Explain(c scenarios.Case) string {
 	e.section("Source")
 	e.line("  %s", c.Source)
 	e.section("Run it")
-	e.line("  hookanvil run %s %s --profile NAME --secret env:NAME", c.Name(), reachedBy[e.role])
+	rate := ""
+	if c.Load != nil {
+		rate = " --rate 200/s --duration 30s"
+	}
+	e.line("  hookanvil run %s %s --profile NAME --secret env:NAME%s", c.Name(), reachedBy[e.role], rate)
 	return e.String()
 }
 
 // reachedBy are the flags that say where a subject is.
 var reachedBy = map[string]string{receiverRole: "--target URL", senderRole: "--trigger 'POST URL {\"token\":\"{token}\"}'"}
 
-// wordsOf is the vocabulary of a role.
+// wordsOf is the vocabulary of a role, or of load.
 func wordsOf(role string) scenarios.Vocabulary {
 	all := Vocabularies()
 	return all[max(slices.IndexFunc(all, func(v scenarios.Vocabulary) bool { return v.Role == role }), 0)]

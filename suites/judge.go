@@ -10,6 +10,7 @@ import (
 	"github.com/hookanvil/hookanvil/fixtures/resolver"
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/scenarios"
+	"github.com/hookanvil/hookanvil/suites/load"
 	"github.com/hookanvil/hookanvil/suites/receiver"
 	"github.com/hookanvil/hookanvil/suites/sender"
 )
@@ -66,16 +67,36 @@ func Receiver(s receiver.Subject) Subject {
 	}
 	return Subject{s.Profile, about, DefaultParallel, func(c Config, observe observer) (Judge, error) {
 		if s.Authority == nil {
-			return receiver.NewJudge(s, c.Seed, observe), nil
+			return newReceiving(s, c, observe), nil
 		}
 		return judgeWithAuthority(s, c, observe)
 	}}
 }
 
+// receiving judges a receiver by single deliveries, and under load.
+type receiving struct {
+	*receiver.Judge
+	load *load.Judge
+}
+
+func newReceiving(s receiver.Subject, c Config, observe observer) receiving {
+	return receiving{receiver.NewJudge(s, c.Seed, observe), load.NewJudge(underLoad(s, c.Load), c.Seed, observe)}
+}
+
+// Exclusive tells that a load takes the whole machine.
+func (r receiving) Exclusive(c scenarios.Case) bool { return isLoad(c) || r.Judge.Exclusive(c) }
+
+func (r receiving) Run(ctx context.Context, c scenarios.Case) reports.Result {
+	if isLoad(c) {
+		return r.load.Run(ctx, c)
+	}
+	return r.Judge.Run(ctx, c)
+}
+
 // certifying is a judge of a receiver whose client certificates come from an authority
 // that can be asked about them.
 type certifying struct {
-	*receiver.Judge
+	receiving
 	stop func() error
 }
 
@@ -84,7 +105,7 @@ func judgeWithAuthority(s receiver.Subject, c Config, observe observer) (Judge, 
 	if err != nil {
 		return nil, err
 	}
-	return certifying{receiver.NewJudge(s, c.Seed, observe), stop}, nil
+	return certifying{newReceiving(s, c, observe), stop}, nil
 }
 
 func (c certifying) Close() error { return c.stop() }

@@ -29,7 +29,7 @@ func (m Matrix) Summary() string {
 // tally is what the rows of one role amount to.
 type tally struct {
 	rows, correct, refused, misattributed int
-	secure                                bool            // the correct one was tried over TLS too
+	secure, load                          bool            // the correct one was tried over TLS too, and under load
 	killed                                map[string]bool // by defect
 }
 
@@ -43,7 +43,7 @@ func (m Matrix) tally(role string) tally {
 		t.misattributed += r.misattributed()
 		if r.correct() {
 			t.correct++
-			t.secure = t.secure || r.Secure
+			t.secure, t.load = t.secure || r.Secure, t.load || r.Load
 			if !r.sound() {
 				t.refused++
 			}
@@ -66,7 +66,10 @@ func (t tally) String() string {
 	if t.correct > 0 {
 		summary += fmt.Sprintf("; correct in %d of %d runs, one a profile", t.correct-t.refused, t.correct)
 		if t.secure {
-			summary += " and one over mutual TLS"
+			summary += ", one over mutual TLS"
+		}
+		if t.load {
+			summary += " and one under load"
 		}
 	}
 	return summary
@@ -85,6 +88,9 @@ func (m Matrix) Report() string {
 		under := r.Profile
 		if r.Secure {
 			under += " over mutual TLS"
+		}
+		if r.Load {
+			under += " under load"
 		}
 		fmt.Fprintf(&b, "%s %s, %s: %s\n", mark, name, under, r.outcome())
 		for _, missed := range r.Missed {
@@ -135,20 +141,27 @@ func MatrixMarkdown() (string, error) {
 		"What the catalogue claims, and `go test ./suites` proves. Made by `hookanvil matrix --markdown`. Of the cases for\n" +
 		"senders that catch the same defects, one speaks for all before a defect that they do not name, and another one before\n" +
 		"the next; defects of TLS are tried by the cases about TLS, and others by the others. `hookanvil matrix NAME` tries every\n" +
-		"case on one defect.\n")
-	for _, role := range roles {
-		of := slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool { return roleOf(c) != role })
-		markdownTable(&b, role, of)
+		"case on one defect. What shows under load alone is tried under load, and by the cases that name it.\n")
+	for _, table := range []struct {
+		title, role, under string
+		load               bool
+	}{
+		{"a receiver", receiverRole, "under every profile", false},
+		{"a sender", senderRole, "under every profile", false},
+		{"a receiver under load", receiverRole, "under " + secureProfile, true},
+	} {
+		of := slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool { return roleOf(c) != table.role || isLoad(c) != table.load })
+		defects := slices.DeleteFunc(slices.Clone(reference.Defects), func(d reference.Defect) bool { return d.Role != table.role || isUnderLoad(d) != table.load })
+		fmt.Fprintf(&b, "\n## Defects of %[5]s\n\n"+
+			"The correct %[1]s passes or skips all %[2]d cases %[4]s, and each of %[3]d defects is caught by the\n"+
+			"cases in its row and, unless it is broad, by no other.\n\n| defect | a %[1]s that | under | caught by |\n| --- | --- | --- | --- |\n",
+			table.role, len(of), len(defects), table.under, table.title)
+		markdownTable(&b, table.role, of, defects)
 	}
 	return b.String(), nil
 }
 
-func markdownTable(b *strings.Builder, role string, cases []scenarios.Case) {
-	defects := slices.DeleteFunc(slices.Clone(reference.Defects), func(d reference.Defect) bool { return d.Role != role })
-	fmt.Fprintf(b, "\n## Defects of a %[1]s\n\n"+
-		"The correct %[1]s passes or skips all %[2]d cases under every profile, and each of %[3]d defects is caught by the\n"+
-		"cases in its row and, unless it is broad, by no other.\n\n| defect | a %[1]s that | under | caught by |\n| --- | --- | --- | --- |\n",
-		role, len(cases), len(defects))
+func markdownTable(b *strings.Builder, role string, cases []scenarios.Case, defects []reference.Defect) {
 	for _, d := range defects {
 		var killers []string
 		for _, c := range cases {

@@ -36,6 +36,12 @@ func (s Settings) Plan(ctx context.Context, names []string) (Config, error) {
 	if c.Cases, err = Filter(cases, s.Filter, s.Level, c.Subject.Profile.Name); err != nil {
 		return Config{}, err
 	}
+	if err := s.checkLoad(slices.ContainsFunc(c.Cases, isLoad), c.Subject.About); err != nil {
+		return Config{}, err
+	}
+	if c.Load, err = s.declared(); err != nil {
+		return Config{}, err
+	}
 	for _, check := range []func() error{s.CheckReports, s.checkJournal, s.checkObserve} {
 		if err := check(); err != nil {
 			return Config{}, err
@@ -84,9 +90,16 @@ func (s Settings) cases(names []string) ([]scenarios.Case, string, error) {
 	return cases, role, nil
 }
 
+// roleOf is whom a case judges.
 func roleOf(c scenarios.Case) string {
-	role, _, _ := strings.Cut(c.Suite, "/")
-	return role
+	switch role, _, _ := strings.Cut(c.Suite, "/"); {
+	case c.Suite == loadShelf+"/"+senderRole:
+		return senderRole
+	case role == loadShelf:
+		return receiverRole
+	default:
+		return role
+	}
 }
 
 // role is the one that the settings speak of: the flags or, where they leave it
@@ -167,7 +180,7 @@ func (s Settings) reproduce(c scenarios.Case, role string) string {
 	}
 	words := []string{"hookanvil", "run", ShellQuote(name)}
 	for _, f := range s.Fields() {
-		if slices.Contains(ofTheRun, f.Name) || f.Role != "" && f.Role != role {
+		if slices.Contains(ofTheRun, f.Name) || slices.Contains(ofLoad, f.Name) && !isLoad(c) || f.Role != "" && f.Role != role {
 			continue
 		}
 		for _, value := range f.values() {

@@ -40,15 +40,19 @@ func write(t *testing.T, name, text string) string {
 func TestSelect(t *testing.T) {
 	mine := write(t, "mine.yaml", own)
 	all := len(choose(t))
-	senders := len(choose(t, "sender"))
-	if all < 110 || senders < 80 {
-		t.Errorf("the catalogue has %d cases for receivers and %d for senders, want at least 110 and 80", all, senders)
+	senders, loads := len(choose(t, "sender")), len(choose(t, "load"))
+	if all < 110 || senders < 80 || loads < 15 {
+		t.Errorf("the catalogue has %d cases for receivers, %d for senders and %d of load, want at least 110, 80 and 15", all, senders, loads)
 	}
 	for _, test := range []struct {
 		names []string
 		count func(int) bool
 	}{
-		{nil, func(n int) bool { return n == all+senders }},
+		{nil, func(n int) bool { return n == all+senders+loads }},
+		{[]string{"load"}, func(n int) bool { return n == loads }},
+		{[]string{"load/adversarial"}, func(n int) bool { return n > 3 && n < loads }},
+		{[]string{"load/adversarial/no-false-accept"}, func(n int) bool { return n == 1 }},
+		{[]string{"receiver", "load/latency"}, func(n int) bool { return n > all && n < all+loads }},
 		{[]string{"sender"}, func(n int) bool { return n == senders }},
 		{[]string{"sender/retry"}, func(n int) bool { return n > 20 && n < senders }},
 		{[]string{"receiver"}, func(n int) bool { return n == all }},
@@ -80,7 +84,7 @@ func TestSelectMistakes(t *testing.T) {
 		{[]string{"receiver/fidelity/vallid"}, "did you mean receiver/fidelity/valid?"},
 		{[]string{"body-bit-fliped"}, "did you mean receiver/signature/body-bit-flipped?"},
 		{[]string{"nonsense-altogether"}, "the suites are receiver/fidelity"},
-		{[]string{"load/capacity"}, "is not in this version"},
+		{[]string{"load/adversaril"}, "did you mean load/adversarial?"},
 		{[]string{"missing.yaml"}, "no such file"},
 		{[]string{mine + ":twoo"}, `did you mean "two"?`},
 		{[]string{mine, twin}, "give one of them another id"},

@@ -41,6 +41,8 @@ type Config struct {
 	// Resolver is the address on which the names of sender/ssrf are served; none where
 	// it is empty.
 	Resolver string
+	// Load is what the cases of load take for the declared rate and time.
+	Load Declared
 	// Observe is the file to which a sender's observed profile is written when the
 	// run has ended; none where it is empty.
 	Observe string

@@ -64,6 +64,11 @@ type Settings struct {
 	Arrival       time.Duration `yaml:"arrival" role:"sender" doc:"time from an event to its first attempt (default 30s)"`
 	Observe       string        `yaml:"observe" role:"sender" doc:"file for the profile of what the sender was seen to do; one that was observed before is replaced, any other is kept"`
 
+	Rate            string        `yaml:"rate" doc:"hits per second of which the suites of load take shares: 200/s (default 100/s)"`
+	Duration        time.Duration `yaml:"duration" doc:"time of which they take shares, for each case (default 10s)"`
+	Connections     int           `yaml:"connections" range:"1..4096" doc:"connections that a load opens at most (default 256)"`
+	AllowRemoteLoad bool          `yaml:"allow-remote-load" doc:"put a load on a target that is not on this machine; must be given as a flag"`
+
 	Filter   string        `yaml:"filter" doc:"label expression: 'signature && !should', see hookanvil list"`
 	Level    string        `yaml:"level" enum:"must,should,may" doc:"leave out what is required less strongly: must, should or may"`
 	Parallel int           `yaml:"parallel" range:"1..256" doc:"number of cases at the same time (default 8 for a receiver, 64 for a sender)"`

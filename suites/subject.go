@@ -16,6 +16,7 @@ import (
 
 	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/pki/material"
+	"github.com/hookanvil/hookanvil/fixtures/probe"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/profiles"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
@@ -210,25 +211,23 @@ func otherEndpoint(target *url.URL, path string) (*url.URL, error) {
 	return u, nil
 }
 
-func (s Settings) probe() (receiver.Probe, error) {
-	var probe receiver.Probe
-	var err error
+func (s Settings) probe() (counts probe.Probe, err error) {
 	given := 0
 	for _, p := range []struct {
 		from string
-		make func(string) (receiver.Probe, error)
-	}{{s.ProbeURL, receiver.NewHTTPProbe}, {s.ProbeExec, receiver.NewExecProbe}, {s.ProbeFile, receiver.NewFileProbe}} {
+		make func(string) (probe.Probe, error)
+	}{{s.ProbeURL, probe.NewHTTP}, {s.ProbeExec, probe.NewExec}, {s.ProbeFile, probe.NewFile}} {
 		if p.from == "" {
 			continue
 		}
 		if given++; given > 1 {
 			return nil, errors.New("choose how effects are counted: give one of --probe-url, --probe-exec and --probe-file")
 		}
-		if probe, err = p.make(p.from); err != nil {
+		if counts, err = p.make(p.from); err != nil {
 			return nil, err
 		}
 	}
-	return probe, nil
+	return counts, nil
 }
 
 // FindProfile returns a shipped profile by its name, or reads one from a YAML file.
@@ -365,8 +364,8 @@ var (
 )
 
 // predicates reads answers as users write them: 200, 200-299 or 200:TEXT.
-func predicates(flag string, texts []string) ([]receiver.Predicate, error) {
-	var all []receiver.Predicate
+func predicates(flag string, texts []string) ([]wire.Predicate, error) {
+	var all []wire.Predicate
 	for _, text := range texts {
 		statuses, body, _ := strings.Cut(text, ":")
 		from, to, isRange := strings.Cut(statuses, "-")
@@ -378,7 +377,7 @@ func predicates(flag string, texts []string) ([]receiver.Predicate, error) {
 		if err1 != nil || err2 != nil || low < 100 || high > 599 || low > high {
 			return nil, fmt.Errorf("read --%s %s: it is no answer; write a status (200), a range (200-299), or a status and a text in the body (200:not satisfied)", flag, strictyaml.Quote(text))
 		}
-		all = append(all, receiver.Predicate{From: low, To: high, Body: body})
+		all = append(all, wire.Predicate{From: low, To: high, Body: body})
 	}
 	return all, nil
 }

@@ -94,6 +94,19 @@ func (n *Node) Errorf(format string, args ...any) *Error {
 	return n.doc.errorAt(n.Line, n.Column, format, args...)
 }
 
+// ErrorWithin is an error at a column of a scalar's text, counted from 1: of one that
+// stands on one line as it is, and at the node itself where it does not.
+func (n *Node) ErrorWithin(column int, format string, args ...any) *Error {
+	at := n.Column
+	for _, quote := range []string{"", `"`, "'"} {
+		if line := []rune(n.doc.line(n.Line)); n.Column <= len(line) && strings.HasPrefix(string(line[n.Column-1:]), quote+n.Value) {
+			at = n.Column + len(quote) + column - 1
+			break
+		}
+	}
+	return n.doc.errorAt(n.Line, at, format, args...)
+}
+
 func (d *Document) errorAt(line, column int, format string, args ...any) *Error {
 	return &Error{
 		File: d.File, Line: max(line, 1), Column: max(column, 1),

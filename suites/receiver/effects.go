@@ -3,24 +3,13 @@ package receiver
 import (
 	"context"
 	"time"
-)
 
-// A Probe counts the effects that deliveries had on the receiver: what it did,
-// as opposed to what it answered.
-type Probe interface {
-	// Count returns the number of effects of the delivery that token identifies,
-	// or of all deliveries where the probe is not keyed.
-	Count(ctx context.Context, token string) (int, error)
-	// Keyed tells whether effects can be told apart by token. Where they cannot,
-	// cases run one at a time.
-	Keyed() bool
-	// String describes the probe for the report.
-	String() string
-}
+	"github.com/hookanvil/hookanvil/fixtures/probe"
+)
 
 // ledger counts the effects of a case's deliveries.
 type ledger struct {
-	probe Probe
+	probe probe.Probe
 	// total and ofToken serve a probe that knows only a total: what it grew by
 	// after each step is put down to that step.
 	total   int
@@ -29,7 +18,7 @@ type ledger struct {
 	err     error
 }
 
-func newLedger(p Probe) *ledger { return &ledger{probe: p, ofToken: map[string]int{}} }
+func newLedger(p probe.Probe) *ledger { return &ledger{probe: p, ofToken: map[string]int{}} }
 
 // prime reads an unkeyed probe before the first delivery of a case.
 func (l *ledger) prime(ctx context.Context) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/probe"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/profiles"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
@@ -26,7 +27,7 @@ type stage struct {
 	profile *profile.Profile
 	keys    profile.Keys
 	url     *url.URL
-	probe   receiver.Probe
+	probe   probe.Probe
 	limits  receiver.Limits
 	answers receiver.Answers
 	// patience is the age up to which the receiver accepts deliveries, where it is

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/pki"
+	"github.com/hookanvil/hookanvil/fixtures/probe"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 )
@@ -35,7 +36,7 @@ type Subject struct {
 	Client pki.Subject
 
 	Headers wire.Headers // added to every request: a tunnel's or a gateway's own
-	Probe   Probe        // counts effects; nil where the subject offers none
+	Probe   probe.Probe  // counts effects; nil where the subject offers none
 	Answers Answers
 	Limits  Limits
 
@@ -46,29 +47,7 @@ type Subject struct {
 // value takes the profile's successes, and the statuses by which a receiver
 // refuses on purpose: 400, 401, 403 and 422.
 type Answers struct {
-	Accept, Reject []Predicate
-}
-
-// Predicate matches an answer by its status and, where Body is not empty, by a
-// text that its body contains.
-type Predicate struct {
-	From, To int // statuses, inclusive
-	Body     string
-}
-
-func (p Predicate) matches(r wire.Response) bool {
-	return p.From <= r.Status && r.Status <= p.To && strings.Contains(string(r.Body), p.Body)
-}
-
-func (p Predicate) String() string {
-	s := fmt.Sprint(p.From)
-	if p.To != p.From {
-		s = fmt.Sprintf("%d-%d", p.From, p.To)
-	}
-	if p.Body != "" {
-		s += fmt.Sprintf(" saying %q", p.Body)
-	}
-	return s
+	Accept, Reject []wire.Predicate
 }
 
 // Limits are the bounds within which the subject must act.
@@ -138,7 +117,7 @@ func (s *Subject) read(x wire.Exchange, reject []int) []reading {
 }
 
 func (s *Subject) classify(r wire.Response, x wire.Exchange, reject []int) answer {
-	matches := func(p Predicate) bool { return p.matches(r) }
+	matches := func(p wire.Predicate) bool { return p.Matches(r.Status, r.Body) }
 	switch {
 	case slices.ContainsFunc(s.Answers.Reject, matches), slices.Contains(reject, r.Status):
 		return refused

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/reports"
-	"github.com/hookanvil/hookanvil/suites/receiver"
 )
 
 const (
@@ -278,7 +278,7 @@ func TestUsersOwnAnswers(t *testing.T) {
 		}
 	})
 	want(t, s.run(forged), reports.Fail, "it was accepted")
-	s.answers.Reject = []receiver.Predicate{{From: 200, To: 200, Body: "not satisfied"}}
+	s.answers.Reject = []wire.Predicate{{From: 200, To: 200, Body: "not satisfied"}}
 	want(t, s.run(forged), reports.Pass, "")
 	want(t, s.run(valid), reports.Pass, "")
 }

@@ -1,0 +1,26 @@
+package load
+
+import (
+	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/suites/load/attack"
+)
+
+func (t *trial) figure(name string, value float64, unit, note string) {
+	t.result.Figures = append(t.result.Figures, reports.Figure{Name: name, Value: value, Unit: unit, Note: note})
+}
+
+// tell puts what was measured into the result: the whole of it without its histograms,
+// and the figures that people look for first.
+func (t *trial) tell(m *reports.Measurement) {
+	for _, one := range m.Classes {
+		if d, ok := one.Latency["accepted"]; ok && one.Class == string(attack.Honest) {
+			t.figure("honest deliveries accepted", round(one.Throughput), "/s", m.Plan)
+			t.figure("honest latency median", round(d.P50), "ms", "")
+			t.figure("honest latency p99", round(d.P99), "ms", "")
+		}
+	}
+	t.figure("generator lag p99", round(m.Generator.Lag.P99), "ms", "")
+	t.result.Load = m.Compact()
+}
+
+func round(v float64) float64 { return float64(int64(v*100+0.5)) / 100 }

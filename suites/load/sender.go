@@ -1,0 +1,214 @@
+package load
+
+import (
+	"cmp"
+	"context"
+	crand "crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/suites/load/sink"
+)
+
+// Sender is a sender under load, and what is done to it. Profile, Keys, Fire and Rate
+// are needed.
+type Sender struct {
+	Profile *profile.Profile
+	Keys    profile.Keys
+	// Fire has the sender deliver one event to the URL, and the token stand in its body. It
+	// is called for several events at once.
+	Fire func(ctx context.Context, url, token string) error
+	// Register tells the sender of an endpoint before the first event; nil where it need
+	// not be told.
+	Register func(ctx context.Context, url string) error
+
+	Rate      float64       // events per second
+	Time      time.Duration // for which events are fired; 10 s where it is 0
+	Endpoints int           // that events go to in turn; 1 where it is 0
+	// SlowBy delays the answers of the first of several endpoints, or of the only one.
+	SlowBy  time.Duration
+	Outages []sink.Outage
+	// Settle is how long the last deliveries are waited for; 30 s where it is 0.
+	Settle time.Duration
+	// Quiet is how long is watched for deliveries that come once more; 1 s where it is 0.
+	Quiet time.Duration
+	// Triggers are how many events are being fired at once at most; 64 where it is 0.
+	Triggers int
+	Listen   string // 127.0.0.1:0 where it is empty
+}
+
+// SenderRun is what came of a sender under load.
+type SenderRun struct {
+	Absorption reports.Absorption
+	Sender     Sender // as it was run, defaults filled in
+	Fired      int64  // events
+	Failed     int64  // of them: the trigger failed, and what comes of them is not judged
+	Failure    string // of the first
+	Lag        reports.Distribution
+	Achieved   float64 // events per second
+	// Invalid says why figures of time tell of the trigger and not of the sender.
+	Invalid string
+}
+
+// mostEvents bounds a run.
+const mostEvents = 1_000_000
+
+func (s Sender) filled() (Sender, error) {
+	s.Time, s.Settle, s.Quiet = cmp.Or(s.Time, 10*time.Second), cmp.Or(s.Settle, 30*time.Second), cmp.Or(s.Quiet, time.Second)
+	s.Endpoints, s.Triggers, s.Listen = cmp.Or(s.Endpoints, 1), cmp.Or(s.Triggers, 64), cmp.Or(s.Listen, "127.0.0.1:0")
+	switch {
+	case s.Profile == nil || s.Fire == nil:
+		return s, errors.New("load a sender: a profile and a trigger are needed")
+	case s.Rate <= 0 || s.Time < 0 || s.Rate*s.Time.Seconds() > mostEvents:
+		return s, fmt.Errorf("load a sender: %g events per second for %s are none, or more than %d", s.Rate, s.Time, mostEvents)
+	case s.Endpoints < 1 || s.Endpoints > 1000 || s.Triggers < 1 || s.Triggers > 4096:
+		return s, errors.New("load a sender: from 1 to 1000 endpoints and from 1 to 4096 triggers at once can be had")
+	}
+	return s, nil
+}
+
+// Run fires the events and absorbs what comes of them.
+func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
+	if s, err = s.filled(); err != nil {
+		return run, err
+	}
+	f := &firing{Sender: s, mark: newMark(), lag: hdrhistogram.New(1, int64(time.Hour/time.Microsecond), 3)}
+	l, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return run, fmt.Errorf("listen for deliveries: %w", err)
+	}
+	f.base = "http://" + l.Addr().String()
+	o := sink.Options{Profile: s.Profile, Keys: s.Keys, URL: f.base, Mark: f.mark, MarkLength: tokenLength, Outages: s.Outages}
+	if s.SlowBy > 0 {
+		o.Slow = []sink.Slow{{By: s.SlowBy, Path: f.path(0)}}
+	}
+	if f.sink, err = sink.New(o); err != nil {
+		return run, errors.Join(err, l.Close())
+	}
+	served := make(chan error, 1)
+	go func() { served <- f.sink.Serve(l) }()
+	err = f.fire(ctx)
+	if err == nil {
+		f.settle(ctx)
+	}
+	run = f.run
+	run.Sender, run.Absorption = s, f.sink.Report()
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return run, errors.Join(err, f.sink.Shutdown(ending), <-served)
+}
+
+// firing is one run under way.
+type firing struct {
+	Sender
+	sink       *sink.Sink
+	base, mark string
+
+	mu  sync.Mutex
+	run SenderRun
+	lag *hdrhistogram.Histogram
+}
+
+// Tokens have the form of those of suites/sender, so that the same triggers carry them.
+const tokenLength = len("hk") + 24
+
+func newMark() string {
+	var b [6]byte
+	crand.Read(b[:])
+	return "hk" + hex.EncodeToString(b[:])
+}
+
+func (f *firing) path(endpoint int) string { return fmt.Sprintf("/%s/%d", f.mark, endpoint) }
+
+// fire fires the events by the clock: whether the sender keeps up or not.
+func (f *firing) fire(ctx context.Context) error {
+	for i := 0; f.Register != nil && i < f.Endpoints; i++ {
+		if err := f.Register(ctx, f.base+f.path(i)); err != nil {
+			return fmt.Errorf("register endpoint %d of %d: %w", i+1, f.Endpoints, err)
+		}
+	}
+	slots := make(chan struct{}, f.Triggers)
+	var wait sync.WaitGroup
+	began := time.Now()
+	n := max(int(f.Rate*f.Time.Seconds()), 1)
+	for i := 0; i < n; i++ {
+		due := began.Add(time.Duration(float64(i) / f.Rate * float64(time.Second)))
+		if !until(ctx, due) {
+			break
+		}
+		slots <- struct{}{}
+		wait.Go(func() {
+			f.one(ctx, i, due)
+			<-slots
+		})
+	}
+	wait.Wait()
+	took := time.Since(began)
+	f.run.Achieved = float64(f.run.Fired) / max(took.Seconds(), f.Time.Seconds())
+	f.run.Lag = reports.Distribution{
+		Count: f.lag.TotalCount(), Mean: f.lag.Mean() / 1000, P50: float64(f.lag.ValueAtQuantile(50)) / 1000,
+		P99: float64(f.lag.ValueAtQuantile(99)) / 1000, Max: float64(f.lag.Max()) / 1000,
+	}
+	return ctx.Err()
+}
+
+// until waits for a time, and tells whether it could wait to the end.
+func until(ctx context.Context, due time.Time) bool {
+	d := time.Until(due)
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (f *firing) one(ctx context.Context, i int, due time.Time) {
+	token := fmt.Sprintf("%s%012x", f.mark, i)
+	now := time.Now()
+	f.sink.Expect(token, now)
+	err := f.Fire(ctx, f.base+f.path(i%f.Endpoints), token)
+	if err != nil {
+		f.sink.Forget(token)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.run.Fired++
+	// An hour is more than any run takes.
+	_ = f.lag.RecordValue(min(max(now.Sub(due).Microseconds(), 1), int64(time.Hour/time.Microsecond)))
+	if err != nil {
+		if f.run.Failed++; f.run.Failure == "" {
+			f.run.Failure = err.Error()
+		}
+	}
+}
+
+// settle waits until everything has come, and a while longer.
+func (f *firing) settle(ctx context.Context) {
+	limit := time.Now().Add(f.Settle)
+	for f.sink.Awaited() > 0 && time.Now().Before(limit) {
+		if !until(ctx, time.Now().Add(10*time.Millisecond)) {
+			return
+		}
+	}
+	until(ctx, time.Now().Add(f.Quiet))
+	// Events that are late by less than half the time between two do not bunch.
+	if lag, p99 := f.run.Lag.P99, f.sink.Report().Latency.P99; lag > max(5, p99/10, 500/f.Rate) {
+		f.run.Invalid = fmt.Sprintf("events were fired up to %.1f ms late (p99)", lag)
+	} else if f.run.Achieved < f.Rate*0.99 && f.run.Fired > 100 {
+		f.run.Invalid = fmt.Sprintf("%.0f of %.0f events per second were fired", f.run.Achieved, f.Rate)
+	}
+}

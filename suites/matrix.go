@@ -182,19 +182,26 @@ func (r Row) afresh() Row {
 	return Row{Role: r.Role, Defect: r.Defect, Profile: r.Profile, Secure: r.Secure, Again: true}
 }
 
-// patience is how often a case of load is tried in which nothing was found, or the wrong
-// thing: on a busy machine no load is sent as it should.
+// patience is how often a case of load is tried that could not be judged: on a busy
+// machine no load is sent as it should be. One that was judged, and not as it should be,
+// is tried once more, as those of the other suites are.
 const patience = 6
 
-// judgeLoad judges a row that loads its subject, and has the machine to itself. The
-// cases that did not find what they should are tried again.
+// judgeLoad judges a row that loads its subject, and has the machine to itself.
 func (r *Row) judgeLoad(ctx context.Context, cases []scenarios.Case, p pace) error {
 	cases = r.concern(cases, p.breadth)
 	run, err := r.run(ctx, cases, p)
+	wrong := map[string]int{} // how often a case was judged, and not as it should be
 	for try := 1; err == nil && try < patience && ctx.Err() == nil; try++ {
 		var those []int
 		for i, result := range run.Results {
-			if !r.expected(result, cases[i]) {
+			if r.expected(result, cases[i]) {
+				continue
+			}
+			if result.Verdict != reports.Inconclusive {
+				wrong[result.ID]++
+			}
+			if wrong[result.ID] < 2 {
 				those = append(those, i)
 			}
 		}
@@ -202,21 +209,28 @@ func (r *Row) judgeLoad(ctx context.Context, cases []scenarios.Case, p pace) err
 			break
 		}
 		r.Again = true
-		var again []scenarios.Case
-		for _, i := range those {
-			again = append(again, cases[i])
-		}
-		var second reports.Run
-		if second, err = r.run(ctx, again, p); err == nil {
-			for n, i := range those {
-				run.Results[i] = second.Results[n]
-			}
-		}
+		err = r.runAgain(ctx, those, cases, run.Results, p)
 	}
 	if err == nil && len(cases) > 0 {
 		r.read(run, cases)
 	}
 	return err
+}
+
+// runAgain runs those cases again, and puts what is found in the place of their results.
+func (r *Row) runAgain(ctx context.Context, those []int, cases []scenarios.Case, results []reports.Result, p pace) error {
+	var again []scenarios.Case
+	for _, i := range those {
+		again = append(again, cases[i])
+	}
+	run, err := r.run(ctx, again, p)
+	if err != nil {
+		return err
+	}
+	for n, i := range those {
+		results[i] = run.Results[n]
+	}
+	return nil
 }
 
 // expected tells whether a case found what it should.

@@ -52,6 +52,7 @@ func TestTLS(t *testing.T) {
 	})
 	_, target := tlsServer(t, h, true, false)
 	plan := stages(attack.Constant(200, 500*time.Millisecond))
+	plan.Connections = 8
 	m := run(t, target, plan, attack.Options{})
 	if m.Total.Errors["tls"] != 100 || requests.Load() > 0 {
 		t.Errorf("without a certificate: %+v", m.Total)
@@ -64,7 +65,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	m = run(t, target, plan, attack.Options{})
-	if m.Total.Accepted != 100 || shown.Load() != 100 || m.Generator.Dials > 20 {
+	if m.Total.Accepted != 100 || shown.Load() != 100 || m.Generator.Dials > 8 {
 		t.Errorf("with one: %+v, shown %d times, %d dials", m.Total, shown.Load(), m.Generator.Dials)
 	}
 }

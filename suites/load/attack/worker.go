@@ -118,7 +118,7 @@ func (w *worker) send(h hit) bool {
 	r.class = uint8(w.maker.make(h))
 	a, written, err := w.client.do(w.maker.request, len(w.maker.body), w.start.Add(r.begun+w.plan.Timeout))
 	r.end = time.Since(w.start)
-	if w.stopped.Load() && err != nil {
+	if err != nil && (w.stopped.Load() || w.ctx.Err() != nil) {
 		return written // neither the target nor we have had the time
 	}
 	r.written, r.received = written, a.received

@@ -62,14 +62,10 @@ func (t *trial) control(ctx context.Context, label string) finding {
 	return passed()
 }
 
-// recovery is how long a target may take to accept honest deliveries again, when the
-// load is over.
-const recovery = 3 * time.Second
-
 // controlAfter tries again for a while: what has just been flooded may still shed.
 func (t *trial) controlAfter(ctx context.Context) (f finding) {
-	for until := time.Now().Add(recovery); ; {
-		if f = t.control(ctx, "control after"); f.verdict == reports.Pass || time.Now().After(until) || !pause(ctx, recovery/10) {
+	for until := time.Now().Add(2 * t.subject.Settle); ; {
+		if f = t.control(ctx, "control after"); f.verdict == reports.Pass || time.Now().After(until) || !pause(ctx, t.subject.Settle/5) {
 			break
 		}
 	}

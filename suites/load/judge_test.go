@@ -70,7 +70,7 @@ func TestVerdicts(t *testing.T) {
 		{"forgeries accepted", &stage{answer: forgeries(200)}, hostile + "expect: forged.accepted == 0", reports.Fail, "forged.accepted == 0 does not hold: forged.accepted = "},
 		{"forgeries not answered", &stage{answer: forgeries(aborted)}, hostile + "expect: forged.accepted == 0", reports.Inconclusive, "answered in a way that tells whether they were refused"},
 		{"forgeries answered 404", &stage{answer: forgeries(404)}, hostile + "expect: forged.accepted == 0", reports.Inconclusive, "answered in a way that tells"},
-		{"dead receivers accept no forgery", &stage{answer: after(1, aborted)}, hostile + "expect: forged.accepted == 0", reports.Inconclusive, "answered in a way that tells"},
+		{"dead receivers accept no forgery", &stage{answer: after(1, aborted)}, hostile + "expect: forged.accepted == 0", reports.Inconclusive, "honest deliveries none was accepted"},
 		{"receivers that refuse all accept no forgery", &stage{answer: after(1, 401)}, hostile + "expect: forged.accepted == 0", reports.Inconclusive, "honest deliveries none was accepted"},
 
 		// What was not measured.

@@ -151,5 +151,9 @@ func Run(ctx context.Context, t Target, p Plan, o Options) (reports.Measurement,
 	if err := p.Check(t); err != nil {
 		return reports.Measurement{}, err
 	}
-	return newRun(t, p, o).run(ctx)
+	r, err := newRun(t, p, o)
+	if err != nil {
+		return reports.Measurement{}, err
+	}
+	return r.run(ctx)
 }

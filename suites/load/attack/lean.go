@@ -1,0 +1,225 @@
+package attack
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hookanvil/hookanvil/fixtures/wire"
+)
+
+// client sends requests one after the other. It serves one goroutine; only stop may
+// be called from another.
+type client interface {
+	// do sends a request and reads its answer. Written tells whether anything of it was
+	// sent.
+	do(request []byte, body int, limit time.Duration) (a answer, written bool, err error)
+	// stop ends the request under way, and every later one.
+	stop()
+	close()
+}
+
+// errStopped ends requests of a run that is over.
+var errStopped = errors.New("the run is over")
+
+// large is the size of a request from which on the answer is read while it is
+// written: a target may refuse it without reading it all.
+const large = 64 << 10
+
+// lean is our own client: one connection with keep-alive, no goroutine besides, no
+// allocation for a request.
+type lean struct {
+	ctx      context.Context
+	endpoint wire.Endpoint
+	dials    *atomic.Int64
+	open     *atomic.Int64
+
+	in     reader
+	conn   net.Conn
+	raw    *net.TCPConn
+	peek   peeker
+	reused bool // an answer came over this connection already
+
+	stopped atomic.Bool
+	mu      sync.Mutex // guards what stop needs of conn
+}
+
+func (c *lean) stop() {
+	c.stopped.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != nil {
+		c.conn.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+func (c *lean) close() {
+	if c.conn == nil {
+		return
+	}
+	c.open.Add(-1)
+	// Without TLS's farewell, which could block.
+	c.raw.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn, c.raw = nil, nil
+}
+
+func (c *lean) dial(limit time.Duration) error {
+	c.dials.Add(1)
+	conn, raw, err := wire.Dial(c.ctx, c.endpoint, limit)
+	if err != nil {
+		return err
+	}
+	c.open.Add(1)
+	c.mu.Lock()
+	c.conn, c.raw = conn, raw
+	c.mu.Unlock()
+	c.in.reset(conn)
+	c.peek.watch(raw)
+	c.reused = false
+	return nil
+}
+
+func (c *lean) do(request []byte, _ int, limit time.Duration) (answer, bool, error) {
+	deadline := time.Now().Add(limit)
+	if c.conn != nil && c.gone() {
+		c.close()
+	}
+	for {
+		if c.conn == nil {
+			if err := c.dial(time.Until(deadline)); err != nil {
+				return answer{}, false, err
+			}
+		}
+		c.conn.SetDeadline(deadline)
+		if c.stopped.Load() {
+			return answer{}, false, errStopped
+		}
+		a, n, err := c.exchange(request)
+		if err != nil || a.last {
+			// A connection that was closed before it took a single byte has seen nothing of
+			// the request, and may be replaced. Nothing else is ever sent again.
+			again := err != nil && n == 0 && c.reused && c.endpoint.TLS == nil && isReset(err)
+			c.close()
+			if again {
+				continue
+			}
+		}
+		c.reused = true
+		return a, n > 0, err
+	}
+}
+
+// exchange writes a request and reads its answer. N is how much of it was written.
+func (c *lean) exchange(request []byte) (a answer, n int, err error) {
+	if len(request) >= large {
+		return c.exchangeLarge(request)
+	}
+	if n, err = c.conn.Write(request); err != nil {
+		if n > 0 || c.endpoint.TLS != nil {
+			n = max(n, 1)
+			// It may have been answered all the same, and closed.
+			if a, readErr := c.in.read(); readErr == nil {
+				a.last = true
+				return a, n, nil
+			}
+		}
+		return answer{}, n, err
+	}
+	a, err = c.in.read()
+	return a, n, err
+}
+
+// exchangeLarge reads while it writes. An answer that is complete ends the writing.
+func (c *lean) exchangeLarge(request []byte) (answer, int, error) {
+	type result struct {
+		answer
+		err error
+	}
+	conn, over := c.conn, make(chan result, 1)
+	go func() {
+		a, err := c.in.read()
+		conn.SetWriteDeadline(time.Unix(1, 0))
+		over <- result{a, err}
+	}()
+	n, err := conn.Write(request)
+	r := <-over
+	if r.err == nil {
+		r.last = true // its deadline has passed
+		return r.answer, max(n, 1), nil
+	}
+	if err != nil && isReset(err) {
+		return r.answer, max(n, 1), err
+	}
+	return r.answer, max(n, 1), r.err
+}
+
+// gone tells whether the peer has closed the connection since the last answer, or has
+// sent what nobody asked for, as servers do that tell of a timeout.
+func (c *lean) gone() bool {
+	switch c.peek.look() {
+	case peerQuiet:
+		return false
+	case peerTalks:
+		return c.endpoint.TLS == nil || c.talksOverTLS()
+	}
+	return true
+}
+
+// talksOverTLS tells whether what arrived is more than a ticket for another session.
+func (c *lean) talksOverTLS() bool {
+	c.conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+	var b [1]byte
+	n, err := c.conn.Read(b[:])
+	return n > 0 || !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNABORTED)
+}
+
+// kindOf is the kind of an error: one of reports.ErrorKinds.
+func kindOf(err error) kind {
+	var timeout net.Error
+	switch wire.OutcomeOf(err) {
+	case wire.HarnessError:
+		return kindHarness
+	case wire.DialTimeout:
+		return kindTimeout
+	case wire.NoDial:
+		return kindRefused
+	case wire.TLSFailed, wire.TLSClosed, wire.Alerted:
+		return kindTLS
+	}
+	switch {
+	case wire.IsOurs(err):
+		return kindHarness
+	case errors.Is(err, errBadAnswer), errors.Is(err, io.ErrNoProgress):
+		return kindBad
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return kindTimeout
+	case isReset(err):
+		return kindReset
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return kindShort
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return kindRefused
+	case isTLS(err):
+		return kindTLS
+	}
+	return kindReset
+}
+
+// isTLS tells of an alert, which the peer of TLS 1.3 sends after a handshake that
+// seemed to succeed, and of records that cannot be read.
+func isTLS(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, errTLS) || errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
+}

@@ -1,0 +1,10 @@
+package attack
+
+// peer is what the other end of an idle connection has done.
+type peer int
+
+const (
+	peerQuiet peer = iota
+	peerTalks      // it sent something
+	peerGone       // it closed the connection
+)

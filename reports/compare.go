@@ -59,10 +59,9 @@ const least = 8
 //
 // The observations are the values of single seconds, without the first, in which
 // connections are made, and the last, which may be cut short. Neighbouring seconds
-// resemble each other, so that they are no independent observations: they are averaged
-// in batches, whose means are compared by Welch's t test with the variance that is left
-// over by the correlation of neighbouring batches. Latencies and throughputs are
-// compared by their logarithms: what matters is a factor, and single bad seconds weigh
+// resemble each other, so that they are no independent observations: by how much they do
+// is estimated, and Welch's t test is told of as many observations as would say the same
+// if they were independent. Latencies and throughputs are compared by their logarithms: what matters is a factor, and single bad seconds weigh
 // less. The effect size is Cliff's delta: the probability that a second of B is above
 // one of A, less the opposite. It needs no assumption about how values are distributed,
 // which those of latencies are not normally.
@@ -92,7 +91,7 @@ func Compare(a, b Measurement, tolerance float64) Comparison {
 		c.Rows = append(c.Rows, c.row(t, 1-(1-confidence)/float64(max(tested, 1))))
 	}
 	c.Rows = append(c.Rows, c.correctness()...)
-	if tested == 0 && len(c.Incomparable) == 0 {
+	if !slices.ContainsFunc(c.Rows, func(r Compared) bool { return r.Tested }) && len(c.Incomparable) == 0 {
 		c.Incomparable = append(c.Incomparable, fmt.Sprintf("the runs are too short to tell chance from change: %d whole seconds are needed in both, and two more; give --duration 30s", least))
 	}
 	return c

@@ -10,52 +10,53 @@ import (
 type difference struct{ estimate, low, high float64 }
 
 // differenceOf compares the means of two series whose neighbouring values resemble each
-// other: Welch's t interval over the means of batches.
+// other: Welch's t interval with the number of values that would say as much if they were
+// independent.
 func differenceOf(a, b []float64, confidence float64) difference {
-	x, y := batched(a), batched(b)
+	x, y := knownOf(a), knownOf(b)
 	d := difference{estimate: mean(b) - mean(a)}
 	vx, vy := x.variance/x.n, y.variance/y.n
-	error := math.Sqrt(vx + vy)
-	if error == 0 {
+	spread := math.Sqrt(vx + vy)
+	if spread == 0 {
 		d.low, d.high = d.estimate, d.estimate
 		return d
 	}
 	freedom := (vx + vy) * (vx + vy) / (vx*vx/(x.n-1) + vy*vy/(y.n-1))
-	wide := studentT(1-(1-confidence)/2, freedom) * error
+	wide := studentT(1-(1-confidence)/2, freedom) * spread
 	d.low, d.high = d.estimate-wide, d.estimate+wide
 	return d
 }
 
-// batches are means of neighbouring values: how many, and their variance.
-type batches struct{ n, variance float64 }
+// known is what a series tells of its mean: its variance, and the number of independent
+// values that would tell as much.
+type known struct{ n, variance float64 }
 
-// batched averages neighbours. A batch is half the square root of all values long: long
-// enough to swallow most of their correlation, and few enough values to leave many
-// batches. What correlation is left between batches widens the variance as that of a
-// first-order autoregressive series.
-func batched(values []float64) batches {
-	length := max(int(math.Sqrt(float64(len(values)))/2), 1)
-	var means []float64
-	for i := 0; i+length <= len(values); i += length {
-		means = append(means, mean(values[i:i+length]))
-	}
-	m := mean(means)
+// fewest is the least that is left of a series, however much its values resemble each
+// other.
+const fewest = 3
+
+// knownOf takes the values for a first-order autoregressive series, of which (1-r)/(1+r)
+// of the values count, r being the correlation of neighbours. Values that alternate are
+// not counted for more than they are.
+func knownOf(values []float64) known {
+	m, n := mean(values), float64(len(values))
 	var squares, products float64
-	for i, v := range means {
+	for i, v := range values {
 		squares += (v - m) * (v - m)
 		if i > 0 {
-			products += (v - m) * (means[i-1] - m)
+			products += (v - m) * (values[i-1] - m)
 		}
 	}
-	n := float64(len(means))
-	b := batches{n: n, variance: squares / (n - 1)}
-	if squares > 0 {
-		// The estimate of a correlation is too low by about (1+4r)/n.
-		r := products / squares
-		r = min(max(r+(1+4*r)/n, 0), 0.9)
-		b.variance *= (1 + r) / (1 - r)
+	if squares == 0 {
+		return known{n: n}
 	}
-	return b
+	r := products / squares
+	r += (1 + 3*r) / n // the estimate is too low by about that
+	if doubt := math.Sqrt(max(1-r*r, 0) / n); r > 1.5*doubt {
+		r += 1.5 * doubt // memory that is seen may be longer than it seems
+	}
+	r = min(max(r, 0), 0.95)
+	return known{n: max(n*(1-r)/(1+r), fewest), variance: squares / (n - 1)}
 }
 
 func mean(values []float64) float64 {

@@ -65,10 +65,7 @@ func (s screen) compared(r Compared, first, width int) {
 	v := differenceStyles[r.Verdict]
 	mark := " "
 	if r.Verdict != Same {
-		mark = styles[v].glyph
-		if s.ASCII {
-			mark = styles[v].ascii
-		}
+		mark = asciiOr(s.ASCII, styles[v])
 	}
 	name := fmt.Sprintf("%s %s %s", mark, cmp.Or(r.Class, "all"), r.Figure)
 	color := ""

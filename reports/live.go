@@ -73,6 +73,7 @@ func (l *Live) Show(p Pulse) {
 			text += strings.Join(part, ", ")
 		}
 	}
+	s.Width = longestPlain // nobody's screen
 	fmt.Fprintln(l.Out, s.plain(text))
 }
 
@@ -105,7 +106,10 @@ func (l *Live) Clear() {
 	l.drawn = false
 }
 
-const panelLines = 3
+const (
+	panelLines   = 3
+	longestPlain = 400
+)
 
 func (l *Live) redraw(p Pulse) {
 	s := l.screen()

@@ -36,7 +36,7 @@ func (t Terminal) WriteMeasurement(w io.Writer, m Measurement) error {
 func (s screen) loadHeading(m Measurement) {
 	s.line("%s", s.paint(bold, inert(m.Tool)))
 	s.line("")
-	load := fmt.Sprintf("%s (%s model, at most %s)", m.Plan, m.Model, plural(m.Generator.Connections, "connection"))
+	load := fmt.Sprintf("%s (%s model)", m.Plan, m.Model)
 	for _, fact := range [][2]string{
 		{cmp.Or(m.Subject.Role, "target"), m.Subject.Target}, {"profile", m.Profile}, {"load", load}, {"seed", strconv.FormatUint(m.Seed, 10)},
 	} {
@@ -49,7 +49,7 @@ func (s screen) invalid(m Measurement) {
 		return
 	}
 	s.line("")
-	s.line("%s", s.paint("7;"+styles[Inconclusive].color, " INVALID: the figures below tell of the generator, and not of the target "))
+	s.line("%s", s.paint("7;"+styles[Inconclusive].color, " INVALID: these figures tell of the generator "))
 	for _, why := range m.Invalid {
 		s.paragraph("  - ", why)
 	}
@@ -314,7 +314,7 @@ func (s screen) generator(m Measurement) {
 	}
 	first := fmt.Sprintf("%s: %s; lag p99 %s, max %s; %s dropped, %s waited for a connection",
 		kept, rate, brieflyMS(g.Lag.P99), brieflyMS(g.Lag.Max), thousands(g.Dropped), thousands(g.Waited))
-	second := fmt.Sprintf("CPU %.0f %% (%.1f us a hit); %s, the longest pause %s; the longest stall %s; %s of at most %d; memory %.0f MiB",
+	second := fmt.Sprintf("CPU %.0f %% (%.1f us a hit); %s, the longest pause %s; the longest stall %s; %s made, %d at a time; memory %.0f MiB",
 		100*g.CPU, g.CPUPerHit, plural(int(g.GCs), "collection"), brieflyMS(g.GCPauseMax), brieflyMS(g.StallMax), plural(int(g.Dials), "connection"), g.Connections, float64(g.RSSMax)/(1<<20))
 	s.marked(verdict, first)
 	s.paragraph("    ", second)
@@ -338,8 +338,11 @@ func (s screen) capacity(m Measurement) {
 	}
 	s.title("Capacity", 0)
 	s.paragraph("  ", c.Words())
+	if slices.ContainsFunc(c.Trials, func(t Trial) bool { return t.Invalid }) {
+		s.paragraph("  ", "Of trials marked "+asciiOr(s.ASCII, styles[Inconclusive])+" nothing was concluded: the generator did not keep up.")
+	}
 	const width, first = 11, 16
-	s.row("", "    rate", first, []string{"accepted/s", "p50", "p99", "unserved"}, width, all(dim))
+	s.row("", "            rate", first, []string{"accepted/s", "p50", "p99", "unserved"}, width, all(dim))
 	trials := slices.Clone(c.Trials)
 	slices.SortStableFunc(trials, func(a, b Trial) int { return cmp.Compare(a.Rate, b.Rate) })
 	for _, t := range trials {
@@ -354,11 +357,15 @@ func (s screen) capacity(m Measurement) {
 		for _, c := range []string{fmt.Sprintf("%.1f", t.Throughput), brieflyMS(t.P50), brieflyMS(t.P99), fmt.Sprintf("%.2f %%", 100*t.Errors)} {
 			row += fmt.Sprintf("%*s", width, c)
 		}
-		if t.Invalid {
-			row += "   invalid"
-		}
 		s.line("  %s %s", s.glyph(v), row)
 	}
+}
+
+func asciiOr(ascii bool, of style) string {
+	if ascii {
+		return of.ascii
+	}
+	return of.glyph
 }
 
 // Words tell what was found.

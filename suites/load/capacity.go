@@ -158,13 +158,17 @@ func (f *finder) climb(ctx context.Context) (low, high float64, err error) {
 }
 
 // twice tries a rate again at which the thresholds did not hold, or the generator did not
-// keep up.
-func (f *finder) twice(ctx context.Context, rate float64) (reports.Trial, error) {
-	t, err := f.try(ctx, rate)
-	if err != nil || t.Held || f.over(ctx) {
-		return t, err
+// keep up: that may have been somebody else's doing, and is given a third chance.
+func (f *finder) twice(ctx context.Context, rate float64) (t reports.Trial, err error) {
+	for tries, broken := 0, 0; tries < mostInvalid && broken < 2 && (tries == 0 || !f.over(ctx)); tries++ {
+		if t, err = f.try(ctx, rate); err != nil || t.Held {
+			break
+		}
+		if !t.Invalid {
+			broken++
+		}
 	}
-	return f.try(ctx, rate)
+	return t, err
 }
 
 // unlimited ends a search without having found a limit.

@@ -124,17 +124,18 @@ func (l *Live) redraw(p Pulse) {
 		strings.Join(l.ratesOf(p), "   ") + "   " + s.sparks(l.p99s),
 		strings.Join(l.countsOf(p), "   "),
 	} {
-		fmt.Fprintf(&b, "\x1b[2K%s\n", s.paint(colourOf(p, line), s.plain(line)))
+		text := s.plain(line)
+		if unserved(p, line) {
+			text = s.paint(styles[Warn].color, text)
+		}
+		fmt.Fprintf(&b, "\x1b[2K%s\n", text)
 	}
 	l.Out.Write(b.Bytes()) // a panel that cannot be drawn is nobody's loss
 }
 
-// colourOf marks the counts where something was not served.
-func colourOf(p Pulse, line string) string {
-	if p.Total.Failed()+p.Total.Other > 0 && strings.Contains(line, "accepted ") {
-		return styles[Warn].color
-	}
-	return "0"
+// unserved tells of the line of counts where something was not served.
+func unserved(p Pulse, line string) bool {
+	return p.Total.Failed()+p.Total.Other > 0 && strings.HasPrefix(line, "accepted ")
 }
 
 func (l *Live) screen() screen {

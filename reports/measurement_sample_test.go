@@ -3,6 +3,7 @@ package reports_test
 import (
 	"math"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -10,8 +11,21 @@ import (
 	"github.com/hookanvil/hookanvil/reports"
 )
 
+// spreads are those that were made: their histograms take a while to be encoded.
+var spreads sync.Map
+
 // spread is a distribution of n times about a median in milliseconds, the same each time.
 func spread(n int, median, width float64) reports.Distribution {
+	key := [3]float64{float64(n), median, width}
+	if d, ok := spreads.Load(key); ok {
+		return d.(reports.Distribution)
+	}
+	d := newSpread(n, median, width)
+	spreads.Store(key, d)
+	return d
+}
+
+func newSpread(n int, median, width float64) reports.Distribution {
 	h := hdr.New(1, 600_000_000, 3)
 	r := rand.New(rand.NewPCG(uint64(n), 1))
 	for range n {

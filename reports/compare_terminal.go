@@ -37,7 +37,7 @@ func (t Terminal) WriteComparison(w io.Writer, c Comparison) error {
 	}
 	s.line("")
 	const width, first = 11, 30
-	s.row(bold, "Figure", first, []string{"A", "B", "change", "effect", "at least", "at most"}, width, all(dim))
+	s.row(bold, "Figure", first, []string{"A", "B", "change", "effect", "at least", "at most"}, width, dimmed)
 	for _, class := range c.order() {
 		for _, r := range c.Rows {
 			if r.Class == class {

@@ -130,7 +130,7 @@ func (l *Live) redraw(p Pulse) {
 		}
 		fmt.Fprintf(&b, "\x1b[2K%s\n", text)
 	}
-	l.Out.Write(b.Bytes()) // a panel that cannot be drawn is nobody's loss
+	_, _ = l.Out.Write(b.Bytes()) // a panel that cannot be drawn is nobody's loss
 }
 
 // unserved tells of the line of counts where something was not served.

@@ -75,7 +75,8 @@ func (s screen) row(style, first string, firstWidth int, cells []string, width i
 
 func (s screen) room(first, width int) int { return max((s.Width-first)/width, 1) }
 
-func all(color string) func(int) string { return func(int) string { return color } }
+// dimmed is the colour of what is not looked at first.
+func dimmed(int) string { return dim }
 
 const classWidth = 20
 
@@ -83,7 +84,7 @@ const classWidth = 20
 func (s screen) hits(m Measurement) {
 	s.line("")
 	const width = 11
-	s.row(bold, "Hits", classWidth, []string{"planned", "accepted", "refused", "unavail.", "other", "errors"}, width, all(dim))
+	s.row(bold, "Hits", classWidth, []string{"planned", "accepted", "refused", "unavail.", "other", "errors"}, width, dimmed)
 	rows := m.Classes
 	if len(rows) != 1 {
 		rows = append(slices.Clone(rows), m.Total)
@@ -100,7 +101,7 @@ func (s screen) hits(m Measurement) {
 			for _, n := range counts[1:] {
 				shares = append(shares, share(n, t.Planned))
 			}
-			s.row("", "", classWidth, shares, width, all(dim))
+			s.row("", "", classWidth, shares, width, dimmed)
 		}
 	}
 	s.effects(m)
@@ -162,7 +163,7 @@ func share(part, whole int64) string {
 func (s screen) latencies(m Measurement) {
 	s.line("")
 	const width, first = 9, 34
-	s.row(bold, "Latency", first, []string{"p50", "p90", "p95", "p99", "p99.9", "max", "mean"}, width, all(dim))
+	s.row(bold, "Latency", first, []string{"p50", "p90", "p95", "p99", "p99.9", "max", "mean"}, width, dimmed)
 	shown := 0
 	for _, t := range m.Classes {
 		for _, outcome := range outcomesOfHits {
@@ -173,7 +174,7 @@ func (s screen) latencies(m Measurement) {
 			shown++
 			s.row("", "  "+clip(inert(t.Class+" "+outcome), first-3), first, quantiles(d), width, nil)
 			if service := t.Service[outcome]; service.Count > 0 {
-				s.row(dim, "    from when it was begun", first, quantiles(service), width, all(dim))
+				s.row(dim, "    from when it was begun", first, quantiles(service), width, dimmed)
 			}
 		}
 	}
@@ -248,7 +249,7 @@ func (s screen) stages(m Measurement) {
 	}
 	s.line("")
 	const width, first = 11, 34
-	s.row(bold, "Stage", first, []string{"accepted/s", "unserved", "p50", "p99", "max"}, width, all(dim))
+	s.row(bold, "Stage", first, []string{"accepted/s", "unserved", "p50", "p99", "max"}, width, dimmed)
 	for i, stage := range m.Stages {
 		d := stage.Total.Latency["accepted"]
 		unserved := "·"
@@ -342,7 +343,7 @@ func (s screen) capacity(m Measurement) {
 		s.paragraph("  ", "Of trials marked "+asciiOr(s.ASCII, styles[Inconclusive])+" nothing was concluded: the generator did not keep up.")
 	}
 	const width, first = 11, 16
-	s.row("", "            rate", first, []string{"accepted/s", "p50", "p99", "unserved"}, width, all(dim))
+	s.row("", "            rate", first, []string{"accepted/s", "p50", "p99", "unserved"}, width, dimmed)
 	trials := slices.Clone(c.Trials)
 	slices.SortStableFunc(trials, func(a, b Trial) int { return cmp.Compare(a.Rate, b.Rate) })
 	for _, t := range trials {

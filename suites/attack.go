@@ -341,11 +341,21 @@ func pointed(flag, text string, err error) error {
 	if !errors.As(err, &wrong) {
 		return fmt.Errorf("read --%s: %w", flag, err)
 	}
-	said := fmt.Sprintf("read --%s: column %d: %s\n  %s\n  %s^", flag, wrong.Column, wrong.Message, reports.Printable([]byte(text), threshold.MaxLength), strings.Repeat(" ", max(wrong.Column-1, 0)))
-	if wrong.Hint != "" {
-		said += "\n  " + wrong.Hint
+	return fmt.Errorf("read --%s: %w", flag, misread{text, wrong})
+}
+
+// misread is a condition with what is wrong with it below the place.
+type misread struct {
+	text string
+	*threshold.Error
+}
+
+func (m misread) Error() string {
+	said := fmt.Sprintf("column %d: %s\n  %s\n  %s^", m.Column, m.Message, reports.Printable([]byte(m.text), threshold.MaxLength), strings.Repeat(" ", max(m.Column-1, 0)))
+	if m.Hint != "" {
+		said += "\n  " + m.Hint
 	}
-	return errors.New(said)
+	return said
 }
 
 // Bounds of a search, unless it is told otherwise.
@@ -540,7 +550,7 @@ func (a *Attack) findCapacity(ctx context.Context, results *resultFiles, show fu
 		return tried, nil
 	}
 	found, m, err := load.FindCapacity(ctx, *a.search, trial)
-	if err != nil || m.Schema == "" {
+	if err != nil && ctx.Err() == nil || m.Schema == "" {
 		return m, err
 	}
 	m.Capacity = &found

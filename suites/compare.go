@@ -31,17 +31,24 @@ func (s CompareSettings) Compare(before, after string) (reports.Comparison, erro
 	}
 	var both [2]reports.Measurement
 	for i, path := range []string{before, after} {
-		f, err := os.Open(path)
-		if err != nil {
-			return reports.Comparison{}, fmt.Errorf("read the measurement: %w", err)
-		}
-		both[i], err = reports.ReadMeasurement(f)
-		f.Close()
-		if err != nil {
-			return reports.Comparison{}, fmt.Errorf("%s: %w", path, err)
+		if both[i], err = readMeasurement(path); err != nil {
+			return reports.Comparison{}, err
 		}
 	}
 	return reports.Compare(both[0], both[1], tolerance), nil
+}
+
+func readMeasurement(path string) (reports.Measurement, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return reports.Measurement{}, fmt.Errorf("read the measurement: %w", err)
+	}
+	defer f.Close()
+	m, err := reports.ReadMeasurement(f)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
 }
 
 func readTolerance(text string) (float64, error) {

@@ -153,7 +153,7 @@ func (r Row) afresh() Row {
 
 // patience is how often a case of load is tried in which nothing was found, or the wrong
 // thing: on a busy machine no load is sent as it should.
-const patience = 6
+const patience = 12
 
 // judgeLoad judges a row that loads its subject, and has the machine to itself. The
 // cases that did not find what they should are tried again.
@@ -320,9 +320,6 @@ func (r *Row) concern(cases []scenarios.Case, thorough bool) []scenarios.Case {
 	return slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool {
 		if roleOf(c) != r.Role || isLoad(c) != r.Load {
 			return true
-		}
-		if r.Load && thorough && !r.Defect.Broad {
-			return false
 		}
 		if r.correct() || slices.Contains(c.Kills, r.Defect.Name) {
 			return false

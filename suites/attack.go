@@ -346,14 +346,14 @@ func pointed(flag, text string, err error) error {
 
 // misread is a condition with what is wrong with it below the place.
 type misread struct {
-	text string
-	*threshold.Error
+	text  string
+	wrong *threshold.Error
 }
 
 func (m misread) Error() string {
-	said := fmt.Sprintf("column %d: %s\n  %s\n  %s^", m.Column, m.Message, reports.Printable([]byte(m.text), threshold.MaxLength), strings.Repeat(" ", max(m.Column-1, 0)))
-	if m.Hint != "" {
-		said += "\n  " + m.Hint
+	said := fmt.Sprintf("column %d: %s\n  %s\n  %s^", m.wrong.Column, m.wrong.Message, reports.Printable([]byte(m.text), threshold.MaxLength), strings.Repeat(" ", max(m.wrong.Column-1, 0)))
+	if m.wrong.Hint != "" {
+		said += "\n  " + m.wrong.Hint
 	}
 	return said
 }

@@ -84,7 +84,7 @@ func startSender(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("WEBHOOK_SECRET", keys[p.Signature.Name][0].Reveal())
 }
 
-// exits runs a command and demands an exit code, or one of several: exits CODE[|CODE]
+// exits runs a command and demands an exit code, or one of several: exits CODE[|CODE]...
 // COMMAND [ARG]...
 func exits(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 2 {

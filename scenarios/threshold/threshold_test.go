@@ -216,6 +216,39 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestKinds(t *testing.T) {
+	for _, tt := range []struct {
+		text              string
+		certain, timeless bool
+	}{
+		{"forged.accepted == 0", true, true},
+		{"stages.flood.stale.accepted == 0 and honest.effects.repeated == 0", true, true},
+		{"honest.accepted >= 99%", false, true},
+		{"forged.accepted == 0 and honest.refused == 0", true, true},
+		{"honest.other <= 0.1%", true, true},
+		{"honest.other < 5", true, true},
+		{"honest.other >= 5", false, true},
+		{"forged.refused == 0", false, true},
+		{"forged.accepted <= honest.accepted", false, true},
+		{"forged.accepted == 0 or honest.refused == 0", false, true},
+		{"not (forged.accepted > 0)", false, true},
+		{"honest.effects.lost == 0", false, true},
+		{"forged.other == 0", true, true},
+		{"honest.latency.p99 <= 1s", false, false},
+		{"forged.accepted == 0 or throughput > 5/s", false, false},
+		{"stages.flood.honest.latency.p50 / stages.clean.honest.latency.p50 < 4", false, false},
+		{"lag.p99 < 1ms", false, false},
+	} {
+		one, err := threshold.Parse(tt.text, stages...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if one.Certain() != tt.certain || one.Timeless() != tt.timeless {
+			t.Errorf("%s: certain %v, timeless %v", tt.text, one.Certain(), one.Timeless())
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"honest.latency.p99 <= 250ms", "stages.flood.honest.accepted + 1 > 2 * total.refused or not (lag.p99 < 1ms)",

@@ -128,8 +128,8 @@ func (j *Judge) Lacks(c scenarios.Case) string {
 }
 
 // planOf is what a case sends to the subject.
-func (j *Judge) planOf(l *scenarios.Attack) (attack.Plan, error) {
-	p := attack.Plan{Closed: l.Closed(), Connections: l.Connections, Timeout: firstOf(l.Timeout, j.subject.Timeout), Seed: j.seed}
+func (j *Judge) planOf(l *scenarios.Attack, seed uint64) (attack.Plan, error) {
+	p := attack.Plan{Closed: l.Closed(), Connections: l.Connections, Timeout: firstOf(l.Timeout, j.subject.Timeout), Seed: seed}
 	if p.Connections == 0 {
 		p.Connections = j.subject.Connections
 	}

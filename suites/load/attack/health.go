@@ -47,6 +47,7 @@ const (
 	maxCPU     = 0.8
 	maxDropped = 0.001
 	maxDelay   = 0.25 // of the time in which it wanted to run, without a processor
+	minWanted  = 0.5  // of its processors, before a lack of them matters
 	stallFrom  = 20 * time.Millisecond
 	maxStall   = 250 * time.Millisecond
 	maxStalls  = 0.005 // of the run
@@ -162,15 +163,15 @@ func (h *health) opened() int64 {
 }
 
 // starved is the share of the time in which this process wanted to run and had no
-// processor.
+// processor. A process that hardly wanted to run was not kept from anything.
 func (h *health) starved() float64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	cpu, delay := h.last.cpu-h.first.cpu, h.last.delay-h.first.delay
-	if cpu+delay <= 0 {
+	wanted := h.last.cpu - h.first.cpu + h.last.delay - h.first.delay
+	if have := (h.last.at - h.first.at) * time.Duration(runtime.GOMAXPROCS(0)); wanted <= 0 || float64(wanted) < minWanted*float64(have) {
 		return 0
 	}
-	return float64(delay) / float64(cpu+delay)
+	return float64(h.last.delay-h.first.delay) / float64(wanted)
 }
 
 // invalid says why the figures tell of the generator. A target that keeps every

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -110,7 +111,7 @@ func (r *ring) repeat(m *maker, lot float64) bool {
 		}
 	}
 	if s == nil {
-		s = r.accepted(lot)
+		s = r.accepted(2*lot - math.Floor(2*lot)) // which is as even as the lot, whatever its half
 	}
 	if s == nil {
 		return false
@@ -123,7 +124,8 @@ func (r *ring) repeat(m *maker, lot float64) bool {
 // accepted is one of the deliveries that were accepted, the first from the place that
 // the lot points at.
 func (r *ring) accepted(lot float64) *slot {
-	from := int(lot * float64(len(r.slots)))
+	// The slots that were never used would make the first one the answer to most lots.
+	from := int(lot * float64(min(r.next, uint64(len(r.slots)))))
 	for i := range r.slots {
 		if s := &r.slots[(from+i)%len(r.slots)]; r.usable(s, slotAccepted) {
 			return s

@@ -324,7 +324,7 @@ func (a *Attack) readThresholds(flag string, texts []string) (all []*threshold.T
 		}
 		for _, name := range t.Names() {
 			if strings.Contains(name.Text, ".effects.") {
-				return nil, fmt.Errorf("read --%s %s: effects are looked up by the suites of load; see hookanvil run load/integrity --probe-url ...", flag, strictyaml.Quote(text))
+				return nil, fmt.Errorf("read --%s %s: effects are looked up by the suites of load; see hookanvil explain load/integrity", flag, strictyaml.Quote(text))
 			}
 			if name.Class != "" && a.plan.Stages[0].Mix[attack.Class(name.Class)] <= 0 {
 				return nil, fmt.Errorf("read --%s %s: column %d: it asks for deliveries that are %s, and none are sent; add %s to --mix", flag, strictyaml.Quote(text), name.Column, name.Class, name.Class)
@@ -406,7 +406,10 @@ func (a *Attack) preflight(ctx context.Context) (string, error) {
 	subject := a.subject
 	subject.Probe = nil
 	result := receiver.NewJudge(subject, a.seed, nil).Run(ctx, cases[0])
-	if result.Verdict == reports.Pass || ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case result.Verdict == reports.Pass:
 		return "", nil
 	}
 	return a.redactor.Clean(result.Reason), nil

@@ -324,7 +324,7 @@ func (a *Attack) readThresholds(flag string, texts []string) (all []*threshold.T
 		}
 		for _, name := range t.Names() {
 			if strings.Contains(name.Text, ".effects.") {
-				return nil, fmt.Errorf("read --%s %s: effects are looked up by the suites of load; see hookanvil explain load/integrity", flag, strictyaml.Quote(text))
+				return nil, fmt.Errorf("read --%s %s: effects are looked up by the suites of load; see hookanvil list load", flag, strictyaml.Quote(text))
 			}
 			if name.Class != "" && a.plan.Stages[0].Mix[attack.Class(name.Class)] <= 0 {
 				return nil, fmt.Errorf("read --%s %s: column %d: it asks for deliveries that are %s, and none are sent; add %s to --mix", flag, strictyaml.Quote(text), name.Column, name.Class, name.Class)

@@ -167,13 +167,16 @@ type Threshold struct {
 	// Unmeasured tells that the condition asks for what was not measured, so that it
 	// neither holds nor is broken.
 	Unmeasured bool `json:"unmeasured,omitempty"`
+	// Certain tells that nothing a busy generator does can break the condition, so that it
+	// counts although the run is invalid.
+	Certain bool `json:"certain,omitempty"`
 }
 
 // Capacity is what a search for the highest rate found.
 type Capacity struct {
-	Rate      float64 `json:"rate"` // the highest at which the thresholds held
-	Low       float64 `json:"low"`  // bounds of 95 % confidence
-	High      float64 `json:"high"`
+	Rate      float64 `json:"rate"`                // the highest at which the thresholds hold, as estimated
+	Low       float64 `json:"low"`                 // with a probability of 95 % it is from Low
+	High      float64 `json:"high"`                // to High; 0 where no rate was found at which they do not hold
 	Unlimited bool    `json:"unlimited,omitempty"` // they held at the highest rate that was tried
 	Trials    []Trial `json:"trials"`
 }

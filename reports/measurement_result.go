@@ -49,14 +49,7 @@ func (m *Measurement) brief() []string {
 		lines = append(lines, fmt.Sprintf("%s: %s", t.Class, t.brief()))
 	}
 	for _, t := range m.Thresholds {
-		mark := "broken"
-		switch {
-		case t.Unmeasured:
-			mark = "not measured"
-		case t.Holds:
-			mark = "holds"
-		}
-		lines = append(lines, fmt.Sprintf("%s: %s (%s)", mark, t.Text, t.Got))
+		lines = append(lines, fmt.Sprintf("%s: %s (%s)", t.word(), t.Text, t.Got))
 	}
 	return append(lines, fmt.Sprintf("generator: %.4g of %.4g hits/s, lag p99 %s, %.0f%% CPU", m.Generator.Achieved, m.Generator.Target, milliseconds(m.Generator.Lag.P99), 100*m.Generator.CPU))
 }

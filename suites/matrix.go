@@ -364,9 +364,6 @@ func (r *Row) concern(cases []scenarios.Case, b breadth) []scenarios.Case {
 		if roleOf(c) != r.Role || isLoad(c) != r.Load {
 			return true
 		}
-		if r.Load && b == all && !r.Defect.Broad {
-			return false
-		}
 		if r.correct() || slices.Contains(c.Kills, r.Defect.Name) {
 			return false
 		}

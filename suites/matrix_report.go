@@ -141,7 +141,8 @@ func MatrixMarkdown() (string, error) {
 		"What the catalogue claims, and `go test ./suites` proves. Made by `hookanvil matrix --markdown`. Of the cases for\n" +
 		"senders that catch the same defects, one speaks for all before a defect that they do not name, and another one before\n" +
 		"the next; defects of TLS are tried by the cases about TLS, and others by the others. `hookanvil matrix NAME` tries every\n" +
-		"case on one defect. What shows under load alone is tried under load, and by the cases that name it.\n")
+		"case on one defect. What shows under load alone is tried under load, and by the\n" +
+		"cases that name it.\n")
 	for _, table := range []struct {
 		title, role, under string
 		load               bool
@@ -152,10 +153,14 @@ func MatrixMarkdown() (string, error) {
 	} {
 		of := slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool { return roleOf(c) != table.role || isLoad(c) != table.load })
 		defects := slices.DeleteFunc(slices.Clone(reference.Defects), func(d reference.Defect) bool { return d.Role != table.role || isUnderLoad(d) != table.load })
+		only := " and, unless it is broad, by no other"
+		if table.load {
+			only = ""
+		}
 		fmt.Fprintf(&b, "\n## Defects of %[5]s\n\n"+
 			"The correct %[1]s passes or skips all %[2]d cases %[4]s, and each of %[3]d defects is caught by the\n"+
-			"cases in its row and, unless it is broad, by no other.\n\n| defect | a %[1]s that | under | caught by |\n| --- | --- | --- | --- |\n",
-			table.role, len(of), len(defects), table.under, table.title)
+			"cases in its row%[6]s.\n\n| defect | a %[1]s that | under | caught by |\n| --- | --- | --- | --- |\n",
+			table.role, len(of), len(defects), table.under, table.title, only)
 		markdownTable(&b, table.role, of, defects)
 	}
 	return b.String(), nil

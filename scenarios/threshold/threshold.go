@@ -33,6 +33,7 @@ type Threshold struct {
 	text    string
 	terms   []*term // in the order in which they stand there
 	program *vm.Program
+	certain bool
 }
 
 // Name is a measured quantity that a threshold asks for.
@@ -106,22 +107,10 @@ func (t *Threshold) Names() []Name {
 	return all
 }
 
-// Certain tells that nothing a busy generator does can break the threshold: it asks for
-// nothing but how many of the deliveries that must be refused were accepted, or took
-// effect twice.
-func (t *Threshold) Certain() bool {
-	for _, term := range t.terms {
-		q := term.quantity
-		if q == nil {
-			continue
-		}
-		refused := slices.ContainsFunc(Classes, func(c Class) bool { return c.Name == q.class && c.Refused })
-		if !(refused && q.field.name == "accepted") && q.field.name != "effects.repeated" {
-			return false
-		}
-	}
-	return true
-}
+// Certain tells that nothing a busy generator does can break the threshold: it sets a
+// bound to how many deliveries the target has answered in a way of its own choosing, or
+// acted on twice.
+func (t *Threshold) Certain() bool { return t.certain }
 
 // Timeless tells that the threshold asks for counts and shares alone, and for no time or
 // rate.

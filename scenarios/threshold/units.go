@@ -52,7 +52,41 @@ func (t *Threshold) check(masked string) *Error {
 	case len(t.Names()) == 0:
 		return problem(0, "it asks for nothing that is measured").hint(example)
 	}
+	t.certain = t.bounds(tree.Node)
 	return nil
+}
+
+// bounds tells whether a node sets an upper bound to a count of what the target alone
+// decides, or several.
+func (t *Threshold) bounds(n ast.Node) bool {
+	b, ok := n.(*ast.BinaryNode)
+	if !ok {
+		return false
+	}
+	if b.Operator == "and" || b.Operator == "&&" {
+		return t.bounds(b.Left) && t.bounds(b.Right)
+	}
+	left, right := t.termAt(b.Left), t.termAt(b.Right)
+	literal := isZero(b.Right) || right != nil && right.quantity == nil
+	if _, plain := b.Right.(*ast.IntegerNode); plain {
+		literal = true
+	}
+	return literal && left != nil && left.quantity != nil && left.quantity.decided() && slices.Contains([]string{"==", "<", "<="}, b.Operator)
+}
+
+// decided tells of counts that the target alone decides: complete answers other than an
+// acknowledgement, forgeries that were acknowledged, and effects that were repeated.
+func (q *quantity) decided() bool {
+	refused := slices.ContainsFunc(Classes, func(c Class) bool { return c.Name == q.class && c.Refused })
+	switch q.field.name {
+	case "other", "effects.repeated":
+		return true
+	case "accepted":
+		return refused
+	case "refused":
+		return !refused && q.class != ""
+	}
+	return false
 }
 
 // unreadable says in our own words where expr stumbled: it would name the variables

@@ -1,0 +1,138 @@
+package reports
+
+import (
+	"io"
+	"strconv"
+	"strings"
+)
+
+// MeasurementPrometheus writes the measurement as Prometheus reads it, in its text
+// exposition: for the textfile collector, or a push gateway. Times are in seconds, as is
+// the custom there.
+func MeasurementPrometheus(w io.Writer, m Measurement) error {
+	p := exposition{printer{w: w}}
+	p.family("hookanvil_load_info", "gauge", "What was loaded, and how.")
+	p.sample("hookanvil_load_info", 1, "tool", m.Tool, "target", m.Subject.Target, "profile", m.Profile, "plan", m.Plan, "model", m.Model, "state", m.State)
+	p.family("hookanvil_load_valid", "gauge", "Whether the figures tell of the target and not of the generator.")
+	p.sample("hookanvil_load_valid", truth(len(m.Invalid) == 0))
+	p.family("hookanvil_load_started_seconds", "gauge", "When the load began.")
+	p.sample("hookanvil_load_started_seconds", float64(m.Started.UnixMilli())/1000)
+	p.family("hookanvil_load_hits_total", "counter", "Hits by what became of them.")
+	for _, t := range m.Classes {
+		for _, o := range []struct {
+			name string
+			n    int64
+		}{{"accepted", t.Accepted}, {"refused", t.Refused}, {"unavailable", t.Unavailable}, {"other", t.Other}, {"error", t.Failed()}} {
+			p.sample("hookanvil_load_hits_total", float64(o.n), "class", t.Class, "outcome", o.name)
+		}
+	}
+	p.family("hookanvil_load_errors_total", "counter", "Hits without a complete answer, by kind.")
+	for _, t := range m.Classes {
+		for _, kind := range ErrorKinds {
+			if n := t.Errors[kind]; n > 0 {
+				p.sample("hookanvil_load_errors_total", float64(n), "class", t.Class, "kind", kind)
+			}
+		}
+	}
+	p.family("hookanvil_load_throughput", "gauge", "Hits accepted a second.")
+	for _, t := range m.Classes {
+		p.sample("hookanvil_load_throughput", t.Throughput, "class", t.Class)
+	}
+	p.times("hookanvil_load_latency_seconds", "From when a hit was due to its answer.", m.Classes, func(t Traffic) map[string]Distribution { return t.Latency })
+	p.times("hookanvil_load_service_seconds", "From when a hit was begun to its answer.", m.Classes, func(t Traffic) map[string]Distribution { return t.Service })
+	p.generator(m.Generator)
+	p.family("hookanvil_load_threshold_holds", "gauge", "Whether a threshold holds.")
+	for _, t := range m.Thresholds {
+		p.sample("hookanvil_load_threshold_holds", truth(t.Holds), "threshold", t.Text)
+	}
+	if c := m.Capacity; c != nil {
+		p.family("hookanvil_load_capacity", "gauge", "The highest rate at which the thresholds hold, and its bounds.")
+		for _, b := range []struct {
+			name string
+			rate float64
+		}{{"estimate", c.Rate}, {"low", c.Low}, {"high", c.High}} {
+			p.sample("hookanvil_load_capacity", b.rate, "bound", b.name)
+		}
+	}
+	return p.err
+}
+
+type exposition struct{ printer }
+
+func (p *exposition) family(name, kind, help string) {
+	p.linef("# HELP %s %s", name, help)
+	p.linef("# TYPE %s %s", name, kind)
+}
+
+// labelEscapes are those that a label's value may have.
+var labelEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
+// sample writes one value with its labels, given by name and value.
+func (p *exposition) sample(name string, value float64, labels ...string) {
+	var pairs []string
+	for i := 0; i+1 < len(labels); i += 2 {
+		pairs = append(pairs, labels[i]+`="`+labelEscapes.Replace(inert(labels[i+1]))+`"`)
+	}
+	if len(pairs) > 0 {
+		name += "{" + strings.Join(pairs, ",") + "}"
+	}
+	p.linef("%s %s", name, strconv.FormatFloat(value, 'g', -1, 64))
+}
+
+func (p *exposition) times(name, help string, classes []Traffic, of func(Traffic) map[string]Distribution) {
+	p.family(name, "summary", help)
+	for _, t := range classes {
+		for _, outcome := range outcomesOfHits {
+			d, ok := of(t)[outcome]
+			if !ok || d.Count == 0 {
+				continue
+			}
+			labels := []string{"class", t.Class, "outcome", outcome}
+			for _, q := range []struct {
+				name string
+				ms   float64
+			}{{"0.5", d.P50}, {"0.9", d.P90}, {"0.95", d.P95}, {"0.99", d.P99}, {"0.999", d.P999}, {"1", d.Max}} {
+				p.sample(name, q.ms/1000, append([]string{"quantile", q.name}, labels...)...)
+			}
+			p.sample(name+"_sum", d.Mean*float64(d.Count)/1000, labels...)
+			p.sample(name+"_count", float64(d.Count), labels...)
+		}
+	}
+}
+
+func (p *exposition) generator(g Generator) {
+	for _, f := range []struct {
+		name, help string
+		value      float64
+	}{
+		{"target_rate", "Hits a second that were due.", g.Target},
+		{"achieved_rate", "Hits a second that were begun.", g.Achieved},
+		{"lag_p99_seconds", "How late hits were begun that found a connection free.", g.Lag.P99 / 1000},
+		{"dropped", "Hits that were never begun.", float64(g.Dropped)},
+		{"cpu_share", "Share of the processors that the generator used.", g.CPU},
+		{"gc_pause_max_seconds", "The longest pause of the garbage collector.", g.GCPauseMax / 1000},
+		{"resident_bytes", "The most memory that the generator used.", float64(g.RSSMax)},
+	} {
+		name := "hookanvil_load_generator_" + f.name
+		p.family(name, "gauge", f.help)
+		p.sample(name, f.value)
+	}
+}
+
+func truth(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// word is what became of a threshold.
+func (t Threshold) word() string {
+	switch {
+	case t.Unmeasured:
+		return "not measured"
+	case t.Holds:
+		return "holds"
+	}
+	return "broken"
+}

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -44,8 +45,8 @@ func (m *Measurement) Outcome() (code int, reason string) {
 	case len(m.Thresholds) == 0:
 		return ExitInconclusive, "there was no threshold to hold the figures against"
 	}
-	if doubt := m.doubt(); doubt != "" {
-		return ExitInconclusive, doubt
+	if doubt := m.Doubt(); doubt != "" {
+		return ExitInconclusive, "the thresholds hold, yet " + doubt
 	}
 	return ExitPassed, fmt.Sprintf("%s %s", of, verb(len(m.Thresholds), "holds", "hold"))
 }
@@ -60,28 +61,25 @@ func verb(n int, one, many string) string {
 // MustBeRefused are the classes of hits that a correct receiver refuses.
 var MustBeRefused = []string{"forged", "tampered", "stale", "unsigned", "malformed"}
 
-func mustBeRefused(class string) bool {
-	for _, c := range MustBeRefused {
-		if c == class {
-			return true
-		}
-	}
-	return false
-}
+func mustBeRefused(class string) bool { return slices.Contains(MustBeRefused, class) }
 
 // meaningful is the share of a class's hits that must have been answered on purpose: a
 // dead receiver accepts no forgeries.
 const meaningful = 0.9
 
-// doubt is why thresholds that all hold say little.
-func (m *Measurement) doubt() string {
+// served is the share of honest deliveries that must have been accepted for anything to
+// be said: a receiver may shed a flood, but one that serves next to nothing proves nothing.
+const served = 0.1
+
+// Doubt is why thresholds that all hold say little; empty where they do say something.
+func (m *Measurement) Doubt() string {
 	for _, t := range m.Classes {
 		spoken := t.Accepted + t.Refused
 		switch {
 		case mustBeRefused(t.Class) && float64(spoken) < meaningful*float64(t.Planned):
-			return fmt.Sprintf("the thresholds hold, yet only %d of %d deliveries that were %s were answered in a way that tells whether they were refused", spoken, t.Planned, t.Class)
-		case t.Class == "honest" && t.Planned > 0 && t.Accepted == 0:
-			return fmt.Sprintf("the thresholds hold, yet of %d honest deliveries none was accepted", t.Planned)
+			return fmt.Sprintf("only %d of %d deliveries that were %s were answered in a way that tells whether they were refused", spoken, t.Planned, t.Class)
+		case t.Class == "honest" && float64(t.Accepted) < served*float64(t.Planned):
+			return fmt.Sprintf("of %d honest deliveries only %d were accepted", t.Planned, t.Accepted)
 		}
 	}
 	return ""

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/scenarios"
-	"github.com/hookanvil/hookanvil/scenarios/threshold"
 	"github.com/hookanvil/hookanvil/suites/load/attack"
 )
 
@@ -270,7 +268,10 @@ func (t *trial) weigh(m *reports.Measurement) finding {
 	case len(unmeasured) > 0:
 		return inconclusive("%s", strings.Join(unmeasured, "; "))
 	}
-	return t.answered(m)
+	if doubt := m.Doubt(); doubt != "" {
+		return inconclusive("%s", doubt)
+	}
+	return passed()
 }
 
 // delivered tells that the load was sent, however evenly: nearly all hits were begun, and
@@ -278,30 +279,4 @@ func (t *trial) weigh(m *reports.Measurement) finding {
 func delivered(m *reports.Measurement) bool {
 	g := m.Generator
 	return g.Achieved >= 0.99*g.Target && float64(g.Dropped) <= 0.001*float64(m.Total.Planned) && m.Total.Errors["harness"] == 0
-}
-
-// meaningful is the share of a class's hits that must have been answered on purpose,
-// where a threshold says that none of them was accepted: a dead receiver accepts none.
-const meaningful = 0.9
-
-// served is the share of honest deliveries that must have been accepted for anything to
-// be said: a receiver may shed a flood, but one that serves next to nothing proves nothing.
-const served = 0.1
-
-// answered makes sure that what no threshold complains of was seen at all.
-func (t *trial) answered(m *reports.Measurement) finding {
-	for _, one := range m.Classes {
-		i := slices.IndexFunc(threshold.Classes, func(c threshold.Class) bool { return c.Name == one.Class })
-		if i < 0 || one.Planned == 0 {
-			continue
-		}
-		spoken := one.Accepted + one.Refused
-		switch {
-		case threshold.Classes[i].Refused && float64(spoken) < meaningful*float64(one.Planned):
-			return inconclusive("only %d of %d deliveries that were %s were answered in a way that tells whether they were refused", spoken, one.Planned, one.Class)
-		case one.Class == string(attack.Honest) && float64(one.Accepted) < served*float64(one.Planned):
-			return inconclusive("of %d honest deliveries only %d were accepted", one.Planned, one.Accepted)
-		}
-	}
-	return passed()
 }

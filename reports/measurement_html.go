@@ -112,24 +112,25 @@ func chartsOf(m Measurement) []chart {
 	if c := m.Capacity; c != nil && len(c.Trials) > 0 {
 		charts = append(charts, kneeOf(c))
 	}
-	if len(m.Series) < 2 {
+	series := m.drawn()
+	if len(series) < 2 {
 		return charts
 	}
-	at := func(i int) float64 { return m.Series[i].At }
+	at := func(i int) float64 { return series[i].At }
 	times := []curve{
-		{"max", "c", func(i int) float64 { return m.Series[i].Max }},
-		{"p99", "b", func(i int) float64 { return m.Series[i].P99 }},
-		{"p50", "a", func(i int) float64 { return m.Series[i].P50 }},
+		{"max", "c", func(i int) float64 { return series[i].Max }},
+		{"p99", "b", func(i int) float64 { return series[i].P99 }},
+		{"p50", "a", func(i int) float64 { return series[i].P50 }},
 	}
 	rates := []curve{
-		{"due", "d", func(i int) float64 { return float64(m.Series[i].Planned) }},
-		{"accepted", "a", func(i int) float64 { return float64(m.Series[i].Accepted) }},
-		{"refused", "b", func(i int) float64 { return float64(m.Series[i].Refused) }},
-		{"not served", "c", func(i int) float64 { return float64(m.Series[i].Other + m.Series[i].Errors) }},
+		{"due", "d", func(i int) float64 { return float64(series[i].Planned) }},
+		{"accepted", "a", func(i int) float64 { return float64(series[i].Accepted) }},
+		{"refused", "b", func(i int) float64 { return float64(series[i].Refused) }},
+		{"not served", "c", func(i int) float64 { return float64(series[i].Other + m.Series[i].Errors) }},
 	}
 	return append(charts,
-		chartOf("Latency of accepted hits, by the second", "s", len(m.Series), at, times, brieflyMS),
-		chartOf("Hits, by the second", "s", len(m.Series), at, rates, func(v float64) string { return fmt.Sprintf("%.4g/s", v) }))
+		chartOf("Latency of accepted hits, by the second", "s", len(series), at, times, brieflyMS),
+		chartOf("Hits, by the second", "s", len(series), at, rates, func(v float64) string { return fmt.Sprintf("%.4g/s", v) }))
 }
 
 type curve struct {

@@ -261,15 +261,26 @@ func (s screen) stages(m Measurement) {
 	}
 }
 
+// drawn are the seconds up to the last in which a hit was due. What is answered behind
+// it is a rest, and would look like a collapse.
+func (m Measurement) drawn() []Second {
+	series := m.Series
+	for n := len(series); n > 0 && series[n-1].Planned == 0; n-- {
+		series = series[:n-1]
+	}
+	return series
+}
+
 // course draws the run second by second.
 func (s screen) course(m Measurement) {
-	if len(m.Series) < 3 {
+	series := m.drawn()
+	if len(series) < 3 {
 		return
 	}
 	s.title("Over time", 0)
 	width := min(s.Width-34, 72)
 	var accepted, unserved, p99 []float64
-	for _, second := range m.Series {
+	for _, second := range series {
 		accepted = append(accepted, float64(second.Accepted))
 		unserved = append(unserved, float64(second.Other+second.Errors))
 		p99 = append(p99, second.P99)

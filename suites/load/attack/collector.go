@@ -17,6 +17,7 @@ import (
 // class meets an outcome for the first time.
 type collector struct {
 	*run
+	total   time.Duration // of the plan
 	mu      sync.Mutex
 	cells   [][]cell // by stage and class
 	lag     spread
@@ -61,7 +62,7 @@ const (
 )
 
 func newCollector(r *run) *collector {
-	c := &collector{run: r, open: map[int]*gathering{}}
+	c := &collector{run: r, total: r.plan.duration(), open: map[int]*gathering{}}
 	for range r.plan.Stages {
 		c.cells = append(c.cells, make([]cell, len(Classes)))
 	}
@@ -156,7 +157,8 @@ func (c *collector) take(r *record) {
 
 // takeSeries counts a record in the seconds in which it was due, begun and answered.
 func (c *collector) takeSeries(r *record) {
-	c.at(r.due).Planned++
+	// The last hit of all is due as the last second ends.
+	c.at(min(r.due, c.total-1)).Planned++
 	if r.written {
 		s := c.at(r.begun)
 		s.Sent++

@@ -13,6 +13,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -61,11 +62,11 @@ func (b *bench) run(ctx context.Context, only string) (err error) {
 	if b.dir, err = os.MkdirTemp("", "peers"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	if b.sink, err = listen(); err != nil {
 		return err
 	}
-	defer b.sink.close()
+	defer func() { err = errors.Join(err, b.sink.close()) }()
 	if err := b.write(); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func listen() (*sink, error) {
 
 func (s *sink) url() string { return "http://" + s.listener.Addr().String() + "/hook" }
 
-func (s *sink) close() { s.listener.Close() }
+func (s *sink) close() error { return s.listener.Close() }
 
 var (
 	answer        = []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")

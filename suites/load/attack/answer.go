@@ -108,7 +108,7 @@ func (r *reader) line(room *int) ([]byte, error) {
 
 // ended is the end of a connection where more was due.
 func ended(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
@@ -312,7 +312,7 @@ func (r *reader) takeAll() error {
 		}
 		n += some
 		if err := r.fill(); err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return err
@@ -354,7 +354,7 @@ func (r *reader) chunks() (whole bool, err error) {
 }
 
 func tooLong(err error) error {
-	if err == errHeadLong {
+	if errors.Is(err, errHeadLong) {
 		return errChunk
 	}
 	return err

@@ -35,6 +35,9 @@ const (
 	Oversized Class = "oversized" // with a body of Bodies.Oversize bytes, rightly signed
 )
 
+// classCount is how many classes there are.
+const classCount = 9
+
 // Classes are all of them, in the order in which they are reported.
 var Classes = []Class{Honest, Forged, Tampered, Stale, Replayed, Duplicate, Unsigned, Malformed, Oversized}
 

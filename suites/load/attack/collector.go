@@ -22,9 +22,9 @@ type collector struct {
 	lag     spread
 	waited  int64
 	begun   int64
-	seconds []reports.Second
-	open    map[int]*second // that answers may still come for
-	free    []*second
+	seconds []second
+	open    map[int]*gathering // that answers may still come for
+	free    []*gathering
 	result  vegeta.Result
 	aborted string
 }
@@ -34,16 +34,22 @@ type cell struct {
 	planned, sent int64
 	outcomes      [outcomes]int64
 	kinds         [kinds]int64
-	statuses      map[int]int64
+	statuses      [600]int64
 	out, in       int64
 	latency       [outcomes]spread
 	service       [outcomes]spread
 }
 
-// second is one second of the run while it is gathered.
+// second is one second of the run.
 type second struct {
-	all     spread // latency of accepted hits
-	classes []spread
+	reports.Second
+	classes [classCount]reports.Instant
+}
+
+// gathering is the latency of accepted hits of a second, while they come.
+type gathering struct {
+	all     spread
+	classes [classCount]spread
 }
 
 const (
@@ -55,7 +61,7 @@ const (
 )
 
 func newCollector(r *run) *collector {
-	c := &collector{run: r, open: map[int]*second{}}
+	c := &collector{run: r, open: map[int]*gathering{}}
 	for range r.plan.Stages {
 		c.cells = append(c.cells, make([]cell, len(Classes)))
 	}
@@ -130,10 +136,7 @@ func (c *collector) take(r *record) {
 	if r.outcome == failed {
 		l.kinds[r.kind]++
 	} else {
-		if l.statuses == nil {
-			l.statuses = map[int]int64{}
-		}
-		l.statuses[int(r.status)]++
+		l.statuses[r.status]++
 	}
 	l.latency[r.outcome].add(r.end - r.due)
 	if unsent := r.outcome == failed && r.kind == kindUnsent; !unsent {
@@ -153,83 +156,91 @@ func (c *collector) take(r *record) {
 
 // takeSeries counts a record in the seconds in which it was due, begun and answered.
 func (c *collector) takeSeries(r *record) {
-	class := string(Classes[r.class])
 	c.at(r.due).Planned++
 	if r.written {
 		s := c.at(r.begun)
 		s.Sent++
-		i := s.Classes[class]
-		i.Sent++
-		s.Classes[class] = i
+		s.classes[r.class].Sent++
 	}
 	s := c.at(r.end)
-	i := s.Classes[class]
 	switch r.outcome {
 	case accepted:
 		s.Accepted++
-		i.Accepted++
-		if o := c.gathering(int(r.end / time.Second)); o != nil {
-			o.all.add(r.end - r.due)
-			o.classes[r.class].add(r.end - r.due)
+		s.classes[r.class].Accepted++
+		if g := c.gathering(int(r.end / time.Second)); g != nil {
+			g.all.add(r.end - r.due)
+			g.classes[r.class].add(r.end - r.due)
 		}
 	case refused:
 		s.Refused++
-		i.Refused++
+		s.classes[r.class].Refused++
 	case failed:
 		s.Errors++
 	default:
 		s.Other++
 	}
-	s.Classes[class] = i
 }
 
 // at is the second of a time.
-func (c *collector) at(t time.Duration) *reports.Second {
+func (c *collector) at(t time.Duration) *second {
 	n := int(max(t, 0) / time.Second)
 	for len(c.seconds) <= n {
-		c.seconds = append(c.seconds, reports.Second{At: float64(len(c.seconds)), Classes: map[string]reports.Instant{}})
+		c.seconds = append(c.seconds, second{Second: reports.Second{At: float64(len(c.seconds))}})
 	}
 	return &c.seconds[n]
 }
 
 // gathering are the histograms of a second, nil where it is settled.
-func (c *collector) gathering(n int) *second {
-	if o := c.open[n]; o != nil {
-		return o
+func (c *collector) gathering(n int) *gathering {
+	if g := c.open[n]; g != nil {
+		return g
 	}
 	if n <= int(time.Since(c.start)/time.Second)-lateness-1 {
 		return nil
 	}
-	o := &second{classes: make([]spread, len(Classes))}
+	g := &gathering{}
 	if last := len(c.free) - 1; last >= 0 {
-		o, c.free = c.free[last], c.free[:last]
+		g, c.free = c.free[last], c.free[:last]
 	}
-	c.open[n] = o
-	return o
+	c.open[n] = g
+	return g
 }
 
 // settle writes down the percentiles of the seconds up to n.
 func (c *collector) settle(n int) {
-	for at, o := range c.open {
+	for at, g := range c.open {
 		if at > n {
 			continue
 		}
-		s := &c.seconds[at]
-		s.P50, s.P99, s.Max = o.all.quantile(50), o.all.quantile(99), millis(o.all.max)
-		o.all.reset()
-		for class := range o.classes {
-			d := &o.classes[class]
-			if d.count > 0 {
-				name := string(Classes[class])
-				i := s.Classes[name]
-				i.P99 = d.quantile(99)
-				s.Classes[name] = i
-			}
-			d.reset()
+		g.write(&c.seconds[at])
+		g.all.reset()
+		for class := range g.classes {
+			g.classes[class].reset()
 		}
 		delete(c.open, at)
-		c.free = append(c.free, o)
+		c.free = append(c.free, g)
 	}
+}
+
+func (g *gathering) write(s *second) {
+	s.P50, s.P99, s.Max = g.all.quantile(50), g.all.quantile(99), millis(g.all.max)
+	for class := range g.classes {
+		s.classes[class].P99 = g.classes[class].quantile(99)
+	}
+}
+
+// reported is a second as it is reported.
+func (s second) reported() reports.Second {
+	for class, i := range s.classes {
+		if i == (reports.Instant{}) {
+			continue
+		}
+		if s.Classes == nil {
+			s.Classes = map[string]reports.Instant{}
+		}
+		s.Classes[string(Classes[class])] = i
+	}
+	return s.Second
 }
 
 // finish settles every second.
@@ -265,10 +276,10 @@ func (c *collector) snapshot(now time.Duration) Snapshot {
 	sum := c.sum(func(int, int) bool { return true }, false)
 	s.Total = sum.traffic("", c.elapsed(now), false)
 	if last := int(now/time.Second) - 1; last >= 0 && last < len(c.seconds) {
-		s.Last = c.seconds[last]
-		if o := c.open[last]; o != nil {
-			s.Last.P50, s.Last.P99, s.Last.Max = o.all.quantile(50), o.all.quantile(99), millis(o.all.max)
+		if g := c.open[last]; g != nil {
+			g.write(&c.seconds[last])
 		}
+		s.Last = c.seconds[last].reported()
 	}
 	s.measure = func() reports.Measurement { return c.measurement(c.ctx) }
 	return s
@@ -301,7 +312,8 @@ func (s *spread) add(d time.Duration) {
 	s.max = max(s.max, d)
 	s.count++
 	s.sum += d
-	s.h.RecordValue(min(int64(d+500)/1000, longest.Microseconds()))
+	// It cannot fail: the value is within the bounds.
+	_ = s.h.RecordValue(min(int64(d+500)/1000, longest.Microseconds()))
 }
 
 func (s *spread) merge(from *spread) {

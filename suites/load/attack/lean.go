@@ -19,7 +19,7 @@ import (
 type client interface {
 	// do sends a request and reads its answer. Written tells whether anything of it was
 	// sent.
-	do(request []byte, body int, limit time.Duration) (a answer, written bool, err error)
+	do(request []byte, body int, deadline time.Time) (a answer, written bool, err error)
 	// stop ends the request under way, and every later one.
 	stop()
 	close()
@@ -55,7 +55,7 @@ func (c *lean) stop() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn != nil {
-		c.conn.SetDeadline(time.Unix(1, 0))
+		_ = c.conn.SetDeadline(time.Unix(1, 0))
 	}
 }
 
@@ -65,7 +65,7 @@ func (c *lean) close() {
 	}
 	c.open.Add(-1)
 	// Without TLS's farewell, which could block.
-	c.raw.Close()
+	_ = c.raw.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.conn, c.raw = nil, nil
@@ -87,8 +87,7 @@ func (c *lean) dial(limit time.Duration) error {
 	return nil
 }
 
-func (c *lean) do(request []byte, _ int, limit time.Duration) (answer, bool, error) {
-	deadline := time.Now().Add(limit)
+func (c *lean) do(request []byte, _ int, deadline time.Time) (answer, bool, error) {
 	if c.conn != nil && c.gone() {
 		c.close()
 	}
@@ -98,7 +97,7 @@ func (c *lean) do(request []byte, _ int, limit time.Duration) (answer, bool, err
 				return answer{}, false, err
 			}
 		}
-		c.conn.SetDeadline(deadline)
+		_ = c.conn.SetDeadline(deadline)
 		if c.stopped.Load() {
 			return answer{}, false, errStopped
 		}
@@ -146,7 +145,7 @@ func (c *lean) exchangeLarge(request []byte) (answer, int, error) {
 	conn, over := c.conn, make(chan result, 1)
 	go func() {
 		a, err := c.in.read()
-		conn.SetWriteDeadline(time.Unix(1, 0))
+		_ = conn.SetWriteDeadline(time.Unix(1, 0))
 		over <- result{a, err}
 	}()
 	n, err := conn.Write(request)
@@ -175,7 +174,7 @@ func (c *lean) gone() bool {
 
 // talksOverTLS tells whether what arrived is more than a ticket for another session.
 func (c *lean) talksOverTLS() bool {
-	c.conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+	_ = c.conn.SetReadDeadline(time.Now().Add(time.Millisecond))
 	var b [1]byte
 	n, err := c.conn.Read(b[:])
 	return n > 0 || !errors.Is(err, os.ErrDeadlineExceeded)

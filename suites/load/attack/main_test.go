@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -35,7 +37,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-var roles = map[string]func(){"sink": playSink, "starved": playStarved}
+var roles = map[string]func(){"sink": playSink}
 
 // playSink answers 200 to whatever ends like a request with a length, until its
 // standard input ends.
@@ -60,7 +62,21 @@ func playSink() {
 // spawn has the test binary play a role, and returns the line that it begins with.
 func spawn(t testing.TB, as string, env ...string) (first string, cmd *exec.Cmd) {
 	t.Helper()
-	cmd = exec.Command(os.Args[0])
+	_, cmd, first = started(t, as, env)
+	return first, cmd
+}
+
+// spawnReading has the test binary play a role, and returns what it prints behind its
+// first line.
+func spawnReading(t testing.TB, as string, env ...string) (io.Reader, *exec.Cmd) {
+	t.Helper()
+	out, cmd, _ := started(t, as, env)
+	return out, cmd
+}
+
+func started(t testing.TB, as string, env []string) (*bufio.Reader, *exec.Cmd, string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(append(os.Environ(), role+"="+as), env...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -74,15 +90,17 @@ func spawn(t testing.TB, as string, env ...string) (first string, cmd *exec.Cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	r := bufio.NewReader(out)
 	t.Cleanup(func() {
 		in.Close()
+		_, _ = io.Copy(io.Discard, r)
 		_ = cmd.Wait()
 	})
-	first, err = bufio.NewReader(out).ReadString('\n')
+	first, err := r.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(first), cmd
+	return r, cmd, strings.TrimSpace(first)
 }
 
 var ok = []byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -216,3 +234,14 @@ func adds(t testing.TB, tr reports.Traffic) {
 }
 
 func stages(s ...attack.Stage) attack.Plan { return attack.Plan{Stages: s, Seed: 1} }
+
+var discarded = log.New(io.Discard, "", 0)
+
+// runtimeStats are what this process has allocated so far.
+type runtimeStats struct{ mallocs, bytes uint64 }
+
+func (s *runtimeStats) read() {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	s.mallocs, s.bytes = m.Mallocs, m.TotalAlloc
+}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/hookanvil/hookanvil/reports"
@@ -17,7 +16,7 @@ func (r *run) elapsed(now time.Duration) time.Duration {
 
 // sum adds up cells.
 func (c *collector) sum(of func(stage, class int) bool, distributions bool) *cell {
-	total := &cell{statuses: map[int]int64{}}
+	total := &cell{}
 	for stage := range c.cells {
 		for class := range c.cells[stage] {
 			if of(stage, class) {
@@ -64,8 +63,14 @@ func (l *cell) traffic(class string, over time.Duration, withHDR bool) reports.T
 			t.Errors[kind(k).String()] = n
 		}
 	}
-	if len(l.statuses) > 0 {
-		t.Statuses = maps.Clone(l.statuses)
+	for status, n := range l.statuses {
+		if n == 0 {
+			continue
+		}
+		if t.Statuses == nil {
+			t.Statuses = map[int]int64{}
+		}
+		t.Statuses[status] = n
 	}
 	t.Latency, t.Service = distributionsOf(&l.latency, withHDR), distributionsOf(&l.service, withHDR)
 	return t
@@ -93,7 +98,7 @@ func (r *run) measurement(ctx context.Context) reports.Measurement {
 	over := r.elapsed(now)
 	m := reports.Measurement{
 		Schema: reports.MeasurementSchema, Profile: r.target.Profile.Name, Plan: r.plan.String(), Model: "open", Seed: r.plan.Seed,
-		Started: r.start, Ended: r.start.Add(now), State: reports.Complete, Series: append([]reports.Second(nil), c.seconds...),
+		Started: r.start, Ended: r.start.Add(now), State: reports.Complete,
 	}
 	if r.plan.Closed {
 		m.Model = "closed"
@@ -108,6 +113,9 @@ func (r *run) measurement(ctx context.Context) reports.Measurement {
 	for stage, s := range r.plan.Stages {
 		m.Stages = append(m.Stages, r.stageOf(stage, s, from, now))
 		from += s.For
+	}
+	for _, s := range c.seconds {
+		m.Series = append(m.Series, s.reported())
 	}
 	switch {
 	case c.aborted != "":

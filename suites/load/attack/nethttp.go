@@ -95,13 +95,14 @@ func (c *nethttp) stop() {
 
 func (c *nethttp) close() {}
 
-func (c *nethttp) do(request []byte, body int, limit time.Duration) (answer, bool, error) {
+func (c *nethttp) do(request []byte, body int, deadline time.Time) (answer, bool, error) {
 	if c.stopped.Load() {
 		return answer{}, false, errStopped
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, limit)
+	ctx, cancel := context.WithDeadline(c.ctx, deadline)
 	defer cancel()
-	written := &watched{r: bytes.NewReader(request[len(request)-body:])}
+	// An early answer returns before net/http has done with the body.
+	written := &watched{r: bytes.NewReader(bytes.Clone(request[len(request)-body:]))}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.String(), onceReader{written})
 	if err != nil {
 		return answer{}, false, err

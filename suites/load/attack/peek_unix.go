@@ -3,6 +3,7 @@
 package attack
 
 import (
+	"errors"
 	"net"
 	"syscall"
 )
@@ -30,7 +31,7 @@ func (p *peeker) look() peer {
 		return peerGone
 	}
 	switch {
-	case p.err == syscall.EAGAIN || p.err == syscall.EINTR:
+	case errors.Is(p.err, syscall.EAGAIN), errors.Is(p.err, syscall.EINTR):
 		return peerQuiet
 	case p.err == nil && p.n > 0:
 		return peerTalks

@@ -40,6 +40,6 @@ func (s *sleeper) sleep(d time.Duration) {
 
 func (s *sleeper) close() {
 	if s.timer != nil {
-		s.timer.Close()
+		_ = s.timer.Close()
 	}
 }

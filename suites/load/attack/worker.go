@@ -105,7 +105,10 @@ func (w *worker) done() {
 // send sends a hit and records what became of it. It tells whether anything was
 // written.
 func (w *worker) send(h hit) bool {
-	r := record{n: h.n, stage: uint8(h.stage), due: h.due, waited: h.waited, begun: time.Since(w.start)}
+	r := record{n: h.n, stage: uint8(h.stage), due: h.due, waited: h.waited, begun: h.due}
+	if !w.plan.Closed {
+		r.begun = time.Since(w.start)
+	}
 	if h.waited && r.begun-h.due > w.plan.Timeout {
 		r.class = uint8(pick(w.order.classes[h.stage], lot(w.plan.Seed, h.n, lotClass)))
 		r.outcome, r.kind, r.end = failed, kindUnsent, r.begun
@@ -113,9 +116,9 @@ func (w *worker) send(h hit) bool {
 		return true
 	}
 	r.class = uint8(w.maker.make(h))
-	a, written, err := w.client.do(w.maker.request, len(w.maker.body), w.plan.Timeout)
+	a, written, err := w.client.do(w.maker.request, len(w.maker.body), w.start.Add(r.begun+w.plan.Timeout))
 	r.end = time.Since(w.start)
-	if w.stopped.Load() && err != nil {
+	if err != nil && (w.stopped.Load() || w.ctx.Err() != nil) {
 		return written // neither the target nor we have had the time
 	}
 	r.written, r.received = written, a.received

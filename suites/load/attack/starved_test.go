@@ -1,3 +1,0 @@
-package attack_test
-
-func playStarved() {}

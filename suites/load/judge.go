@@ -202,8 +202,9 @@ func (t *trial) slowClients(ctx context.Context, beside *sync.WaitGroup) {
 			}
 			script := way.Write(request, slowness)
 			// They come one after the other: all at once would cost us a moment ourselves.
-			wait := from + d/4*time.Duration(i)/time.Duration(s.Slow)
-			beside.Go(func() { t.slowClient(ctx, script, wait, from+d-wait) })
+			late := d / 4 * time.Duration(i) / time.Duration(s.Slow)
+			wait, stay := from+late, d-late
+			beside.Go(func() { t.slowClient(ctx, script, wait, stay) })
 		}
 		from += d
 	}

@@ -309,7 +309,7 @@ func matrixRows(names []string) ([]Row, error) {
 				continue
 			}
 			for _, p := range ProfilesOf(d) {
-				rows = append(rows, Row{Role: role, Defect: d, Profile: p, Secure: isSecure(d), Load: isUnderLoad(d)})
+				rows = append(rows, Row{Role: role, Defect: d, Profile: p, Secure: isSecure(d), Load: isUnderLoad(d) || isInTime(d)})
 			}
 		}
 	}
@@ -328,6 +328,12 @@ func isSecure(d reference.Defect) bool {
 
 // isUnderLoad tells whether a defect shows under load alone.
 func isUnderLoad(d reference.Defect) bool { return d.Area == loadShelf }
+
+// isInTime tells whether a defect shows in microseconds alone.
+func isInTime(d reference.Defect) bool { return d.Area == "timing" }
+
+// alone tells of cases that nothing can be concluded of while other subjects are judged.
+func alone(c scenarios.Case) bool { return isLoad(c) || c.Measure == "comparison" }
 
 // belowHTTP tells of the areas of defects, and the topics of suites, that are about TLS.
 func belowHTTP(area string) bool { return area == "tls" || area == "mtls" }
@@ -361,7 +367,7 @@ func (r *Row) concern(cases []scenarios.Case, b breadth) []scenarios.Case {
 		alike[claim(c)] = append(alike[claim(c)], c.Name())
 	}
 	return slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool {
-		if roleOf(c) != r.Role || isLoad(c) != r.Load {
+		if roleOf(c) != r.Role || alone(c) != r.Load {
 			return true
 		}
 		if r.correct() || slices.Contains(c.Kills, r.Defect.Name) {

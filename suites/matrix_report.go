@@ -89,7 +89,7 @@ func (m Matrix) Report() string {
 		if r.Secure {
 			under += " over mutual TLS"
 		}
-		if r.Load {
+		if r.Load && !isInTime(r.Defect) {
 			under += " under load"
 		}
 		fmt.Fprintf(&b, "%s %s, %s: %s\n", mark, name, under, r.outcome())

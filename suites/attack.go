@@ -33,6 +33,7 @@ type AttackSettings struct {
 
 	Closed   bool
 	Timeout  time.Duration // for a hit
+	MaxLag   time.Duration // see attack.Plan
 	RampFrom string        // the rate from which it goes evenly to that of the settings
 
 	Size     string   // of the body
@@ -101,7 +102,7 @@ func (s Settings) Attack(ctx context.Context, o AttackSettings) (*Attack, error)
 // shape is when hits are due.
 func (a *Attack) shape(s Settings, o AttackSettings) (err error) {
 	d := cmp.Or(s.Duration, load.DefaultTime)
-	a.plan = attack.Plan{Closed: o.Closed, Connections: s.Connections, Timeout: o.Timeout, Seed: a.seed}
+	a.plan = attack.Plan{Closed: o.Closed, Connections: s.Connections, Timeout: o.Timeout, MaxLag: o.MaxLag, Seed: a.seed}
 	switch {
 	case o.Closed && (s.flags["rate"] || o.RampFrom != ""):
 		return errors.New("use --closed: hits are sent as fast as they are answered then, at no rate; leave --rate and --ramp-from out")

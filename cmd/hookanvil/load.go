@@ -49,6 +49,7 @@ could be concluded; 4 hookanvil itself failed; 130 interrupted.`,
 	f.StringArrayVar(&o.AbortOn, "abort-on", nil, "condition that ends the load early: 'errors.rate > 50%'")
 	f.BoolVar(&o.Closed, "closed", false, "send as fast as is answered, instead of at a rate")
 	f.DurationVar(&o.Timeout, "timeout", 0, "time for one hit (default: the profile's deadline, or 15s)")
+	f.DurationVar(&o.MaxLag, "max-lag", 0, "how late this machine may begin 1 of 100 hits before the run is invalid (default 1ms, or a tenth of the p99)")
 	f.StringVar(&o.RampFrom, "ramp-from", "", "rate from which it goes evenly to --rate: 100/s")
 	f.StringVar(&o.Size, "size", "", "size to which the profile's payload is padded: 512, 16KiB")
 	f.StringSliceVar(&o.Sizes, "sizes", nil, "sizes by weight: 512:90,16KiB:10")

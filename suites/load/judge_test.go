@@ -42,17 +42,8 @@ func working(int, bool) int {
 	return 0
 }
 
-// undisturbed judges again where a busy machine has kept the load from being sent as it
-// should: that is another test's matter.
-func undisturbed(t *testing.T, judge func() reports.Result) (r reports.Result) {
-	t.Helper()
-	for range 10 {
-		if r = judge(); !strings.Contains(r.Reason, "the load was not sent as it should be") {
-			break
-		}
-	}
-	return r
-}
+// whatever lag there is, on a busy machine: that it matters is another test's concern.
+const whatever = time.Minute
 
 func TestVerdicts(t *testing.T) {
 	for _, tt := range []struct {
@@ -107,10 +98,8 @@ func TestVerdicts(t *testing.T) {
 		{"slow clients", &stage{}, "level: must\nload: {stages: [{name: beside, rate: 100%, for: 100%, slow-clients: 10}]}\nexpect: stages.beside.honest.accepted >= 99%", reports.Pass, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := undisturbed(t, func() reports.Result {
-				tt.stage.n, tt.stage.total = 0, 0
-				return tt.stage.judge(t.Context(), t, tt.text)
-			})
+			tt.stage.lag = whatever
+			r := tt.stage.judge(t.Context(), t, tt.text)
 			if r.Verdict != tt.verdict || !strings.Contains(r.Reason, tt.says) || tt.says == "" && r.Reason != "" {
 				t.Errorf("%s: %s; want %s: %s", r.Verdict, r.Reason, tt.verdict, tt.says)
 			}
@@ -145,9 +134,7 @@ func TestAbort(t *testing.T) {
 	if r.Verdict != reports.Inconclusive || r.Load == nil || r.Load.State != reports.Aborted || time.Since(started) > 30*time.Second {
 		t.Errorf("%s: %s, after %s", r.Verdict, r.Reason, time.Since(started))
 	}
-	r = undisturbed(t, func() reports.Result {
-		return (&stage{answer: after(5, 500)}).judge(t.Context(), t, long+"abort-on: errors.rate > 50%\nexpect: honest.accepted >= 99%")
-	})
+	r = (&stage{answer: after(5, 500), lag: whatever}).judge(t.Context(), t, long+"abort-on: errors.rate > 50%\nexpect: honest.accepted >= 99%")
 	if r.Verdict != reports.Fail || !strings.Contains(r.Reason, "honest.accepted >= 99% does not hold") {
 		t.Errorf("%s: %s", r.Verdict, r.Reason)
 	}

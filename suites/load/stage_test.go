@@ -32,6 +32,7 @@ type stage struct {
 	answer func(n int, genuine bool) int
 	probed bool
 	keyed  bool
+	lag    time.Duration
 	effect func(n int) int // how often delivery n takes effect; once where it is nil
 
 	mu      sync.Mutex
@@ -55,7 +56,7 @@ func (s *stage) judge(ctx context.Context, t *testing.T, text string) reports.Re
 	keys := p.NewKeys(rand.New(rand.NewPCG(1, 2)))
 	server := httptest.NewServer(s.handler(p, keys))
 	defer server.Close()
-	subject := load.Subject{Target: attack.Target{Profile: p, Keys: keys}, Rate: 200, Time: 300 * time.Millisecond, Timeout: 2 * time.Second, Settle: 200 * time.Millisecond}
+	subject := load.Subject{Target: attack.Target{Profile: p, Keys: keys}, Rate: 200, Time: 300 * time.Millisecond, Timeout: 2 * time.Second, Settle: 200 * time.Millisecond, MaxLag: s.lag}
 	if subject.URL, err = url.Parse(server.URL + "/hook"); err != nil {
 		t.Fatal(err)
 	}

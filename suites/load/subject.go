@@ -29,6 +29,7 @@ type Subject struct {
 	Connections int
 
 	Timeout time.Duration // for a hit; the profile's deadline where it is 0
+	MaxLag  time.Duration // see attack.Plan
 	Settle  time.Duration // for an effect to show after the answer
 }
 
@@ -129,7 +130,7 @@ func (j *Judge) Lacks(c scenarios.Case) string {
 
 // planOf is what a case sends to the subject.
 func (j *Judge) planOf(l *scenarios.Attack, seed uint64) (attack.Plan, error) {
-	p := attack.Plan{Closed: l.Closed(), Connections: l.Connections, Timeout: firstOf(l.Timeout, j.subject.Timeout), Seed: seed}
+	p := attack.Plan{Closed: l.Closed(), Connections: l.Connections, Timeout: firstOf(l.Timeout, j.subject.Timeout), MaxLag: j.subject.MaxLag, Seed: seed}
 	if p.Connections == 0 {
 		p.Connections = j.subject.Connections
 	}

@@ -67,8 +67,11 @@ type Plan struct {
 	// Timeout is for a hit, from when it is begun; 0 is the profile's deadline, or 15 s.
 	// A hit that has waited as long for a connection is not sent.
 	Timeout time.Duration
-	Seed    uint64
-	Bodies  Bodies
+	// MaxLag is how late hits may be begun, and this process be at a stop, before the run
+	// is invalid; 0 is a millisecond, or a tenth of the 99th percentile of latency.
+	MaxLag time.Duration
+	Seed   uint64
+	Bodies Bodies
 }
 
 // Bodies says what is delivered. The zero value is the profile's payload.

@@ -67,6 +67,9 @@ func (p Plan) Check(t Target) error {
 	if p.Connections < 1 || p.Connections > MaxConnections {
 		return fmt.Errorf("the load cannot use %d connections: choose from 1 to %d", p.Connections, MaxConnections)
 	}
+	if p.MaxLag < 0 || p.MaxLag > maxTimeout {
+		return fmt.Errorf("the lag that is allowed for cannot be %s: choose up to %s", p.MaxLag, span(maxTimeout))
+	}
 	if p.Timeout < time.Millisecond || p.Timeout > maxTimeout {
 		return fmt.Errorf("the timeout of a hit cannot be %s: choose from 1ms to %s", p.Timeout, span(maxTimeout))
 	}

@@ -185,7 +185,7 @@ func (h *health) invalid(m *reports.Measurement) []string {
 		say("the generator used %.0f %% of its processors, more than %.0f %%: lower the rate, or give it more processors (GOMAXPROCS is %d)",
 			100*g.CPU, 100*maxCPU, runtime.GOMAXPROCS(0))
 	}
-	if g.StallMax > millis(maxStall) || g.StallShare > maxStalls {
+	if g.StallMax > millis(max(maxStall, h.plan.MaxLag)) || g.StallShare > maxStalls && h.plan.MaxLag == 0 {
 		say("the generator did not run for %.0f ms at once, and for %.1f %% of the time in all, more than %.0f ms or %.1f %%: it was stopped, or the machine is busy; "+
 			"run it where nothing else runs", g.StallMax, 100*g.StallShare, millis(maxStall), 100*maxStalls)
 	}
@@ -199,10 +199,10 @@ func (h *health) invalid(m *reports.Measurement) []string {
 		return why
 	}
 	p99 := m.Total.Latency[outcomeNames[accepted]].P99
-	bound := max(millis(maxLag), maxLagPart*p99)
+	bound := max(millis(maxLag), maxLagPart*p99, millis(h.plan.MaxLag))
 	if late := c.lag.exceeding(); late > bound {
 		say("one hit in a hundred was begun more than %.2f ms after it was due, and a connection was free; more than %.2f ms is too late for a p99 of %.2f ms: "+
-			"the machine is busy; lower the rate, or run it where nothing else runs", late, bound, p99)
+			"the machine is busy; lower the rate, run it where nothing else runs, or allow for more (--max-lag)", late, bound, p99)
 	}
 	planned := float64(max(m.Total.Planned, 1))
 	reached, dropped, waited := float64(c.begun)/planned, float64(g.Dropped)/planned, float64(g.Waited)/planned

@@ -174,7 +174,7 @@ func (c *checker) one(n *strictyaml.Node, one *Case) {
 	}
 	c.refusals(n.Get("reject"))
 	c.what(n, one)
-	if one.Load == nil {
+	if c.vocabulary.Role != "load" { // which has thresholds
 		c.expectations(n.Get("expect"), one.Expect)
 	}
 }
@@ -232,7 +232,7 @@ func (c *checker) what(n *strictyaml.Node, one *Case) {
 	switch {
 	case c.foreign(n):
 		return
-	case n.Get("fire") != nil && measure == nil:
+	case n.Get("fire") != nil && measure == nil && does == nil:
 		c.problem(n.Key("fire"), "add measure: NAME, for what is judged of the sender", "fire stands beside a measurement")
 		return
 	case does == nil && measure == nil:

@@ -141,7 +141,7 @@ func (j *SenderJudge) plan(f *scenarios.Firing) Sender {
 
 // drained is the time, in those that the run declares, for which deliveries are waited
 // for at least.
-const drained = 5
+const drained = 4
 
 func (j *SenderJudge) judge(ctx context.Context, c scenarios.Case) SenderVerdict {
 	i := slices.IndexFunc(SenderMeasures, func(m senderMeasure) bool { return m.ID == c.Measure })

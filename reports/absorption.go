@@ -60,7 +60,6 @@ type Absorption struct {
 	Peak         float64 `json:"peak"` // of one second
 	InFlight     int64   `json:"in_flight_max"`
 	Connections  int64   `json:"connections_max"`
-	CPUPerThing  float64 `json:"cpu_us_delivery,omitempty"`
 	MemoryForIDs int64   `json:"ids_bytes"`
 
 	Endpoints []AbsorbedEndpoint `json:"endpoints"` // by path, in order
@@ -84,13 +83,17 @@ type AbsorbedOutage struct {
 	Plan string  `json:"plan"`
 	From float64 `json:"from_s"`
 	To   float64 `json:"to_s"`
-	// Left are deliveries of before its end that had not been accepted at the end.
+	// Left are deliveries of before its end that had not been accepted at the end. Where
+	// nobody has said when they were triggered, it is not known which of several outages
+	// held them up: they are counted for the last.
 	Left int64 `json:"left"`
 	// Drain is from its end until the last delivery of before its end was accepted; nil
 	// where there was none, or some are left.
 	Drain *float64 `json:"drain_ms,omitempty"`
 	Mean  float64  `json:"mean"` // verified per second before it
 	Peak  float64  `json:"peak"` // of one second after it
+	// Burst is per second in the busiest fifth of a second of the minute after it.
+	Burst float64 `json:"burst"`
 }
 
 // AbsorbedSecond is one second.

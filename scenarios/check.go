@@ -174,7 +174,7 @@ func (c *checker) one(n *strictyaml.Node, one *Case) {
 	}
 	c.refusals(n.Get("reject"))
 	c.what(n, one)
-	if one.Load == nil {
+	if c.vocabulary.Role != "load" { // which has thresholds
 		c.expectations(n.Get("expect"), one.Expect)
 	}
 }
@@ -232,11 +232,17 @@ func (c *checker) what(n *strictyaml.Node, one *Case) {
 	switch {
 	case c.foreign(n):
 		return
+	case n.Get("fire") != nil && measure == nil && does == nil:
+		c.problem(n.Key("fire"), "add measure: NAME, for what is judged of the sender", "fire stands beside a measurement")
+		return
 	case does == nil && measure == nil:
 		c.problem(n, "add "+d.ordinary+", or measure: NAME", "the case does nothing")
 		return
 	case measure != nil && does == nil:
 		c.known(measure, "measurement", names(c.vocabulary.Measures))
+		if c.vocabulary.Role == "load" {
+			c.fires(n, one)
+		}
 	case measure == nil && len(items(does)) == 0:
 		c.problem(does, "write "+d.ordinary, "%s is an empty list", d.key)
 	case measure == nil:
@@ -256,6 +262,8 @@ var instead = map[string]string{
 	"respond":   "a receiver answers by itself; what it must answer stands under expect",
 	"load":      "traffic at a rate stands in a suite called load/NAME",
 	"abort-on":  "traffic at a rate stands in a suite called load/NAME",
+	"fire":      "events at a rate stand in a suite called load/NAME",
+	"within":    "what is measured at a rate stands in a suite called load/NAME",
 }
 
 // underLoad says, of the keys of the other roles' cases, what those of load have.
@@ -307,6 +315,9 @@ var caseConflicts = []conflict{
 	{"measure", "respond", "a measurement answers by itself"},
 	{"measure", "endpoints", "a measurement has an endpoint of its own"},
 	{"measure", "expect", "a measurement judges its figure itself"},
+	{"measure", "abort-on", "a measurement judges the whole of it"},
+	{"load", "fire", "the one is for receivers, the other for senders; write two cases"},
+	{"load", "within", "what is measured of a receiver is bounded under expect"},
 	{"kills", "unproven", "a case that catches a defect is proven; remove unproven"},
 }
 

@@ -65,6 +65,11 @@ type Case struct {
 	Load    *Attack `yaml:"load" role:"load" doc:"the traffic: stages, mix, connections"`
 	AbortOn Expect  `yaml:"abort-on" role:"load" doc:"conditions on what was measured so far, of which any ends the case early"`
 
+	// What a sender is made to deliver at a rate; Measure says what is judged of it.
+
+	Fire   *Firing `yaml:"fire" role:"load" doc:"the events that a sender is given at a rate, and how its deliveries are answered; stands beside measure"`
+	Within Within  `yaml:"within" role:"load" doc:"the bounds of what is measured of a sender"`
+
 	Measure string `yaml:"measure" words:"measures" doc:"a named measurement, instead of what is done and expected"`
 	Expect  Expect `yaml:"expect" doc:"what must be observed: a word, a word with an argument, or a list of them"`
 

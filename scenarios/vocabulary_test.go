@@ -62,6 +62,7 @@ var senders = scenarios.Vocabulary{
 
 var loads = scenarios.Vocabulary{
 	Role:         "load",
+	Measures:     []scenarios.Entry{{Name: "losses", Doc: "whether the sender loses none"}},
 	Classes:      []scenarios.Entry{{Name: "honest", Doc: "that is what it says"}, {Name: "forged", Doc: "that another key has signed"}, {Name: "replayed"}, {Name: "duplicate"}},
 	Capabilities: []scenarios.Entry{{Name: "probe", Doc: "tells of its effects"}},
 	Payloads:     []scenarios.Entry{{Name: "unicode", Doc: "text in several scripts"}},

@@ -41,8 +41,8 @@ func shelfOf(suite string) int {
 // shelves are the first parts of the names of suites, in the order of the catalogue.
 var shelves = []string{receiverRole, senderRole, loadShelf}
 
-// loadShelf holds the suites that send traffic at a rate. They judge receivers, load/sender
-// excepted, and run only where they are asked for by name.
+// loadShelf holds the suites of traffic at a rate. Cases that fire events judge senders,
+// the others receivers, and they run only where they are asked for by name.
 const loadShelf = "load"
 
 func isLoad(c scenarios.Case) bool { return strings.HasPrefix(c.Suite, loadShelf+"/") }

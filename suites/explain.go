@@ -28,6 +28,9 @@ func Explain(c scenarios.Case) string {
 	if c.Load != nil {
 		e.load(c)
 	}
+	if c.Fire != nil {
+		e.fire(c)
+	}
 	if e.role == senderRole && c.Load == nil && c.Measure == "" {
 		e.sender(c)
 	}
@@ -49,7 +52,7 @@ func Explain(c scenarios.Case) string {
 	e.line("  %s", c.Source)
 	e.section("Run it")
 	rate := ""
-	if c.Load != nil {
+	if isLoad(c) {
 		rate = " --rate 200/s --duration 30s"
 	}
 	e.line("  hookanvil run %s %s --profile NAME --secret env:NAME%s", c.Name(), reachedBy[e.role], rate)

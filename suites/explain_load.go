@@ -43,6 +43,33 @@ func (e *explanation) load(c scenarios.Case) {
 	}
 }
 
+// fire tells what a sender is given, and how it is answered.
+func (e *explanation) fire(c scenarios.Case) {
+	f := c.Fire
+	e.line("  Events are fired at %s for %s, to %d endpoints in turn.", f.Rate, f.For, max(f.Endpoints, 1))
+	if f.SlowBy > 0 {
+		e.line("  The answers of the first endpoint are delayed by %s.", f.SlowBy)
+	}
+	if o := f.Outage; o != nil {
+		e.line("  From %s after the first delivery, for %s, all are answered 503.", o.From, o.For)
+	}
+	e.line("  100%% is the rate that --rate declares, and the time that --duration does.")
+	w := c.Within
+	for _, bound := range []struct {
+		given bool
+		text  string
+	}{
+		{w.Latency > 0, fmt.Sprintf("99 of 100 events arrive within %s", w.Latency)},
+		{w.Drain != scenarios.Extent{}, fmt.Sprintf("what the outage held up is there within %s of its end", w.Drain)},
+		{w.Herd > 0, fmt.Sprintf("the busiest fifth of a second after it brings at most %d times the rate before", w.Herd)},
+		{w.Fair > 0, fmt.Sprintf("the others' latency is at most %d times that without a slow endpoint", w.Fair)},
+	} {
+		if bound.given {
+			e.line("  It is in bounds where %s.", bound.text)
+		}
+	}
+}
+
 func rateOf(s scenarios.Stage) string {
 	switch {
 	case s.Rate != nil:

@@ -120,10 +120,12 @@ func Sender(s sender.Subject) Subject {
 		if s.SecretAt != "" && s.Register != nil {
 			s.Register = issuing{s.Register, s.SecretAt, c.Redactor}
 		}
-		if s.Resolver != nil || c.Resolver == "" {
-			return sender.NewJudge(s, c.Seed, observe)
-		}
-		return judgeWithResolver(s, c, observe)
+		return underEitherLoad(s, c, func() (wholeSender, error) {
+			if s.Resolver != nil || c.Resolver == "" {
+				return sender.NewJudge(s, c.Seed, observe)
+			}
+			return judgeWithResolver(s, c, observe)
+		})
 	}}
 }
 
@@ -134,7 +136,7 @@ type resolving struct {
 	resolver *resolver.Server
 }
 
-func judgeWithResolver(s sender.Subject, c Config, observe observer) (Judge, error) {
+func judgeWithResolver(s sender.Subject, c Config, observe observer) (wholeSender, error) {
 	s.Resolver = resolver.New()
 	if err := s.Resolver.Listen(c.Resolver); err != nil {
 		return nil, fmt.Errorf("answer look-ups on %s: %w", c.Resolver, err)

@@ -23,14 +23,17 @@ type Declared struct {
 	Rate        float64 // hits per second
 	Time        time.Duration
 	Connections int
+	// Concurrency is how many attempts at one endpoint a sender declares to make at once at
+	// most; 0 where it does not.
+	Concurrency int
 }
 
 // ofLoad are the settings that say something to cases of load alone.
-var ofLoad = []string{"rate", "duration", "connections", "allow-remote-load"}
+var ofLoad = []string{"rate", "duration", "connections", "concurrency", "allow-remote-load"}
 
 // declared reads what the settings say of load.
 func (s Settings) declared() (Declared, error) {
-	d := Declared{Time: s.Duration, Connections: s.Connections}
+	d := Declared{Time: s.Duration, Connections: s.Connections, Concurrency: s.Concurrency}
 	if s.Duration > scenarios.MaxLoadTime {
 		return d, fmt.Errorf("read --duration %s: a load lasts at most %s", s.Duration, "1h")
 	}

@@ -25,6 +25,10 @@ var Quick = receiver.Limits{Answer: 2 * time.Second, Slow: 2 * time.Second, Sett
 // generator, and that is over soon.
 var QuickLoad = Declared{Rate: 200, Time: 750 * time.Millisecond}
 
+// QuickSenderLoad is the same for the reference sender, which makes one attempt at an
+// endpoint at a time.
+var QuickSenderLoad = Declared{Rate: 60, Time: time.Second, Concurrency: 1}
+
 // Matrix is the proof of the catalogue: what became of the correct receiver and
 // sender, and of each defect.
 type Matrix struct {
@@ -37,7 +41,7 @@ type Row struct {
 	Defect  reference.Defect // without a name for the correct subject
 	Profile string
 	Secure  bool // a receiver that is reached by mutual TLS
-	Load    bool // a receiver that is judged under load
+	Load    bool // judged under load
 
 	Caught []string         // cases that name the defect and found it
 	Missed []reports.Result // cases that name it, apply, and did not
@@ -302,7 +306,10 @@ func matrixRows(names []string) ([]Row, error) {
 			}
 		}
 		if len(names) == 0 && role == receiverRole {
-			rows = append(rows, Row{Role: role, Profile: secureProfile, Secure: true}, Row{Role: role, Profile: secureProfile, Load: true})
+			rows = append(rows, Row{Role: role, Profile: secureProfile, Secure: true})
+		}
+		if len(names) == 0 {
+			rows = append(rows, Row{Role: role, Profile: secureProfile, Load: true})
 		}
 		for _, d := range defects {
 			if d.Role != role {
@@ -429,7 +436,7 @@ func (r *Row) run(ctx context.Context, cases []scenarios.Case, p pace) (run repo
 	defer func() { err = cmp.Or(err, end()) }()
 	c := Config{Subject: subject, Cases: cases, Seed: 1, Parallel: matrixParallel[r.Role], Load: QuickLoad, verdictsOnly: true, ample: true}
 	if r.Role == senderRole {
-		c.gate = p.gate
+		c.gate, c.Load = p.gate, QuickSenderLoad
 	}
 	session, err := Start(ctx, c)
 	if err != nil {

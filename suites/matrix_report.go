@@ -150,6 +150,7 @@ func MatrixMarkdown() (string, error) {
 		{"a receiver", receiverRole, "under every profile", false},
 		{"a sender", senderRole, "under every profile", false},
 		{"a receiver under load", receiverRole, "under " + secureProfile, true},
+		{"a sender under load", senderRole, "under " + secureProfile, true},
 	} {
 		of := slices.DeleteFunc(slices.Clone(cases), func(c scenarios.Case) bool { return roleOf(c) != table.role || isLoad(c) != table.load })
 		defects := slices.DeleteFunc(slices.Clone(reference.Defects), func(d reference.Defect) bool { return d.Role != table.role || isUnderLoad(d) != table.load })

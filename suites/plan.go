@@ -82,6 +82,9 @@ func (s Settings) cases(names []string) ([]scenarios.Case, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	if cases, err = s.ofOneRole(names, cases); err != nil {
+		return nil, "", err
+	}
 	role := roleOf(cases[0])
 	if i := slices.IndexFunc(cases, func(c scenarios.Case) bool { return roleOf(c) != role }); i >= 0 {
 		return nil, "", fmt.Errorf("select the cases to run: %s judges a %s and %s a %s, and a run judges one subject; run them one after the other",
@@ -93,7 +96,7 @@ func (s Settings) cases(names []string) ([]scenarios.Case, string, error) {
 // roleOf is whom a case judges.
 func roleOf(c scenarios.Case) string {
 	switch role, _, _ := strings.Cut(c.Suite, "/"); {
-	case c.Suite == loadShelf+"/"+senderRole:
+	case role == loadShelf && c.Fire != nil:
 		return senderRole
 	case role == loadShelf:
 		return receiverRole

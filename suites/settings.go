@@ -64,8 +64,9 @@ type Settings struct {
 	Arrival       time.Duration `yaml:"arrival" role:"sender" doc:"time from an event to its first attempt (default 30s)"`
 	Observe       string        `yaml:"observe" role:"sender" doc:"file for the profile of what the sender was seen to do; one that was observed before is replaced, any other is kept"`
 
-	Rate            string        `yaml:"rate" doc:"hits per second of which the suites of load take shares: 200/s (default 100/s)"`
+	Rate            string        `yaml:"rate" doc:"hits, or events for a sender, per second of which the suites of load take shares: 200/s (default 100/s)"`
 	Duration        time.Duration `yaml:"duration" doc:"time of which they take shares, for each case (default 10s)"`
+	Concurrency     int           `yaml:"concurrency" role:"sender" range:"1..4096" doc:"attempts at one endpoint that the sender declares to make at once at most"`
 	Connections     int           `yaml:"connections" range:"1..4096" doc:"connections that a load opens at most (default 256)"`
 	AllowRemoteLoad bool          `yaml:"allow-remote-load" doc:"put a load on a target that is not on this machine; must be given as a flag"`
 

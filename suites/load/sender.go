@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,8 +29,11 @@ type Sender struct {
 	// is called for several events at once.
 	Fire func(ctx context.Context, url, token string) error
 	// Register tells the sender of an endpoint before the first event; nil where it need
-	// not be told.
-	Register func(ctx context.Context, url string) error
+	// not be told. Where the sender invents the secret of the endpoint, that is returned
+	// as keys, and is as good as Keys at every endpoint of the run.
+	Register func(ctx context.Context, url string) (profile.Keys, error)
+	// Remove has the sender forget an endpoint, when the run is over; it may be nil.
+	Remove func(ctx context.Context, url string)
 
 	Rate      float64       // events per second
 	Time      time.Duration // for which events are fired; 10 s where it is 0
@@ -43,15 +48,19 @@ type Sender struct {
 	// Triggers are how many events are being fired at once at most; 64 where it is 0.
 	Triggers int
 	Listen   string // 127.0.0.1:0 where it is empty
+	Base     string // URL under which the sender reaches Listen; http://Listen where it is empty
+	// Path is that of the only endpoint of a sender that can be told of no other.
+	Path string
 }
 
 // SenderRun is what came of a sender under load.
 type SenderRun struct {
 	Absorption reports.Absorption
-	Sender     Sender // as it was run, defaults filled in
-	Fired      int64  // events
-	Failed     int64  // of them: the trigger failed, and what comes of them is not judged
-	Failure    string // of the first
+	Sender     Sender  // as it was run, defaults filled in
+	Fired      int64   // events
+	Due        []int64 // of them, by endpoint
+	Failed     int64   // of them: the trigger failed, and what comes of them is not judged
+	Failure    string  // of the first
 	Lag        reports.Distribution
 	Achieved   float64 // events per second
 	// Invalid says why figures of time tell of the trigger and not of the sender.
@@ -69,6 +78,8 @@ func (s Sender) filled() (Sender, error) {
 		return s, errors.New("load a sender: a profile and a trigger are needed")
 	case s.Rate <= 0 || s.Time < 0 || s.Rate*s.Time.Seconds() > mostEvents:
 		return s, fmt.Errorf("load a sender: %g events per second for %s are none, or more than %d", s.Rate, s.Time, mostEvents)
+	case s.Path != "" && s.Endpoints > 1:
+		return s, errors.New("load a sender: it can be told of one endpoint only")
 	case s.Endpoints < 1 || s.Endpoints > 1000 || s.Triggers < 1 || s.Triggers > 4096:
 		return s, errors.New("load a sender: from 1 to 1000 endpoints and from 1 to 4096 triggers at once can be had")
 	}
@@ -80,15 +91,19 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 	if s, err = s.filled(); err != nil {
 		return run, err
 	}
-	f := &firing{Sender: s, mark: newMark(), lag: hdrhistogram.New(1, int64(time.Hour/time.Microsecond), 3)}
+	f := &firing{Sender: s, mark: newMark(), due: make([]int64, s.Endpoints), lag: hdrhistogram.New(1, int64(time.Hour/time.Microsecond), 3)}
 	l, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return run, fmt.Errorf("listen for deliveries: %w", err)
 	}
-	f.base = "http://" + l.Addr().String()
-	o := sink.Options{Profile: s.Profile, Keys: s.Keys, URL: f.base, Mark: f.mark, MarkLength: tokenLength, Outages: s.Outages}
+	f.base = strings.TrimSuffix(cmp.Or(s.Base, "http://"+l.Addr().String()), "/")
+	defer f.remove(ctx)
+	if err := f.register(ctx); err != nil {
+		return run, errors.Join(err, l.Close())
+	}
+	o := sink.Options{Profile: s.Profile, Keys: f.Keys, URL: origin(f.base), Mark: f.mark, MarkLength: tokenLength, Outages: s.Outages}
 	if s.SlowBy > 0 {
-		o.Slow = []sink.Slow{{By: s.SlowBy, Path: f.path(0)}}
+		o.Slow = []sink.Slow{{By: s.SlowBy, Path: f.shown(0)}}
 	}
 	if f.sink, err = sink.New(o); err != nil {
 		return run, errors.Join(err, l.Close())
@@ -100,7 +115,7 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 		f.settle(ctx)
 	}
 	run = f.run
-	run.Sender, run.Absorption = s, f.sink.Report()
+	run.Sender, run.Absorption, run.Due = s, f.sink.Report(), f.due
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return run, errors.Join(err, f.sink.Shutdown(ending), <-served)
@@ -111,6 +126,7 @@ type firing struct {
 	Sender
 	sink       *sink.Sink
 	base, mark string
+	due        []int64 // events, by endpoint
 
 	mu  sync.Mutex
 	run SenderRun
@@ -126,15 +142,57 @@ func newMark() string {
 	return "hk" + hex.EncodeToString(b[:])
 }
 
-func (f *firing) path(endpoint int) string { return fmt.Sprintf("/%s/%d", f.mark, endpoint) }
+func (f *firing) path(endpoint int) string {
+	if f.Path != "" {
+		return f.Path
+	}
+	return fmt.Sprintf("/%s/%d", f.mark, endpoint)
+}
+
+// shown is the path at which an endpoint's deliveries arrive, where what stands in front
+// of us leaves the path as it is.
+func (f *firing) shown(endpoint int) string {
+	return strings.TrimPrefix(f.base, origin(f.base)) + f.path(endpoint)
+}
+
+// origin is a URL without its path.
+func origin(base string) string {
+	scheme, rest, _ := strings.Cut(base, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return scheme + "://" + host
+}
+
+// register tells the sender of the endpoints, and learns which secrets it has invented.
+func (f *firing) register(ctx context.Context) error {
+	keys := profile.Keys{}
+	for scheme, secrets := range f.Keys {
+		keys[scheme] = slices.Clone(secrets)
+	}
+	for i := 0; f.Register != nil && i < f.Endpoints; i++ {
+		issued, err := f.Register(ctx, f.base+f.path(i))
+		if err != nil {
+			return fmt.Errorf("register endpoint %d of %d: %w", i+1, f.Endpoints, err)
+		}
+		for scheme, secrets := range issued {
+			keys[scheme] = append(keys[scheme], secrets...)
+		}
+	}
+	f.Keys = keys
+	return nil
+}
+
+// remove has the sender forget the endpoints, or what it still has for them would
+// disturb the next run.
+func (f *firing) remove(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	for i := 0; f.Remove != nil && i < f.Endpoints; i++ {
+		f.Remove(ctx, f.base+f.path(i))
+	}
+}
 
 // fire fires the events by the clock: whether the sender keeps up or not.
 func (f *firing) fire(ctx context.Context) error {
-	for i := 0; f.Register != nil && i < f.Endpoints; i++ {
-		if err := f.Register(ctx, f.base+f.path(i)); err != nil {
-			return fmt.Errorf("register endpoint %d of %d: %w", i+1, f.Endpoints, err)
-		}
-	}
 	slots := make(chan struct{}, f.Triggers)
 	var wait sync.WaitGroup
 	began := time.Now()
@@ -145,6 +203,7 @@ func (f *firing) fire(ctx context.Context) error {
 			break
 		}
 		slots <- struct{}{}
+		f.due[i%f.Endpoints]++
 		wait.Go(func() {
 			f.one(ctx, i, due)
 			<-slots

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -165,8 +164,18 @@ func TestSendersAreJudged(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.measure+"/"+c.fault+"/"+c.how.SlowBy.String(), func(t *testing.T) {
 			got := judge(t, c.measure, *c.run, c.before, bounds)
-			// That a busy machine fires late is said, and no verdict.
-			if got.Verdict != c.want && !strings.Contains(got.Reason, "fired") {
+			// That a busy machine fires late is said, and no verdict: then it is tried again, alone.
+			for try := 1; got.Verdict == reports.Inconclusive && c.want != reports.Inconclusive && try < 8; try++ {
+				t.Logf("once more, since %s", got.Reason)
+				c.run = perform(t, c.how, c.fault)
+				if c.before != nil {
+					quiet := c.how
+					quiet.SlowBy = 0
+					c.before = perform(t, quiet, c.fault)
+				}
+				got = judge(t, c.measure, *c.run, c.before, bounds)
+			}
+			if got.Verdict != c.want {
 				t.Errorf("%s: %s; want %s; %v", got.Verdict, got.Reason, c.want, got.Figures)
 			}
 			t.Logf("%s: %s", got.Verdict, got.Reason)
@@ -231,26 +240,30 @@ func TestTheReferenceSenderPassesUnderLoad(t *testing.T) {
 		}
 		return json.NewDecoder(answer.Body).Decode(to)
 	}
-	run, err := load.Sender{
+	how := load.Sender{
 		Profile: p, Keys: profile.Keys{"sha256": keys["sha256"]}, Rate: 50, Time: time.Second, Endpoints: 2, Settle: 10 * time.Second, Quiet: 300 * time.Millisecond,
-		Register: func(ctx context.Context, url string) error {
+		Register: func(ctx context.Context, url string) (profile.Keys, error) {
 			var made struct{ ID string }
 			err := call(ctx, "/endpoints", map[string]any{"url": url, "secret": keys["sha256"][0].Reveal()}, &made)
 			endpoints.Store(url, made.ID)
-			return err
+			return nil, err
 		},
 		Fire: func(ctx context.Context, url, token string) error {
 			id, _ := endpoints.Load(url)
 			var made struct{ ID string }
 			return call(ctx, "/events", map[string]any{"endpoint": id, "type": "issues", "token": token}, &made)
 		},
-	}.Run(t.Context())
+	}
+	run, err := how.Run(t.Context())
+	for try := 1; err == nil && run.Invalid != "" && try < 8; try++ {
+		run, err = how.Run(t.Context())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"tx-load-e2e-latency", "tx-load-no-loss-no-dup", "tx-load-signature-validity"} {
 		got := judge(t, id, run, nil, load.SenderBounds{Latency: 10 * time.Second})
-		if got.Verdict != reports.Pass && !strings.Contains(got.Reason, "were fired") {
+		if got.Verdict != reports.Pass {
 			t.Errorf("%s: %s: %s, %v", id, got.Verdict, got.Reason, got.Figures)
 		}
 	}

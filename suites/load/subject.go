@@ -1,4 +1,5 @@
-// Package load judges how receivers stand traffic at a rate. It sends the stages of a
+// Package load judges how receivers and senders stand traffic at a rate. Of a sender, see
+// SenderJudge. To a receiver it sends the stages of a
 // scenario between two honest deliveries that must be accepted, and holds what was
 // measured against the scenario's thresholds. Where the generator did not keep time,
 // or an honest delivery was not accepted before, nothing is concluded.
@@ -62,6 +63,9 @@ func Vocabulary() scenarios.Vocabulary {
 	v := scenarios.Vocabulary{Role: "load"}
 	for _, c := range threshold.Classes {
 		v.Classes = append(v.Classes, scenarios.Entry{Name: c.Name, Doc: c.Doc})
+	}
+	for _, m := range SenderMeasures {
+		v.Measures = append(v.Measures, scenarios.Entry{Name: m.ID, Doc: "whether the sender " + m.Sentence})
 	}
 	for _, c := range capabilities {
 		v.Capabilities = append(v.Capabilities, scenarios.Entry{Name: c.name, Doc: c.doc})

@@ -45,8 +45,48 @@ type books struct {
 	others    endpoint
 }
 
-// drain is when the last delivery of before an outage's end was accepted, ns since began.
-type drain struct{ last atomic.Int64 }
+// drain is what is watched of an outage.
+type drain struct {
+	last   atomic.Int64 // when the last delivery of before its end was accepted, ns since began
+	before atomic.Int64 // deliveries accepted before it
+	after  [drainWatch / drainStep]atomic.Int32
+}
+
+// For a minute after an outage is watched in what steps deliveries come, and what came
+// within a fifth of a second.
+const (
+	drainWatch = time.Minute
+	drainStep  = 10 * time.Millisecond
+	burst      = 200 * time.Millisecond
+)
+
+// watch notes an accepted delivery before or after an outage.
+func (s *Sink) watch(at int64) {
+	since := time.Duration(at - s.first.Load())
+	for i := range s.o.Outages {
+		o, d := &s.o.Outages[i], &s.drains[i]
+		switch after := since - o.From - o.For; {
+		case since < o.From:
+			d.before.Add(1)
+		case after >= 0 && after < drainWatch:
+			d.after[after/drainStep].Add(1)
+		}
+	}
+}
+
+// burst is the most per second that came within a fifth of a second after the outage.
+func (d *drain) burst() float64 {
+	var most, now int32
+	const wide = int(burst / drainStep)
+	for i := range d.after {
+		now += d.after[i].Load()
+		if i >= wide {
+			now -= d.after[i-wide].Load()
+		}
+		most = max(most, now)
+	}
+	return float64(most) / burst.Seconds()
+}
 
 // awaited are triggered deliveries.
 type awaited struct {
@@ -202,6 +242,9 @@ func (c *conn) book(v profile.Verified, arrived time.Time, e *endpoint, outage b
 	s, t := c.s, c.tally
 	at := int64(arrived.Sub(s.began))
 	s.sinceFirst(arrived)
+	if !outage {
+		s.watch(at)
+	}
 	gap := at - s.latest.Swap(at)
 	before, after, known := s.enter(c.identity(v), at, outage)
 	e.verified.Add(1)
@@ -514,6 +557,11 @@ func distribution(h *hdrhistogram.Histogram) reports.Distribution {
 		Count: h.TotalCount(), Min: float64(h.Min()) / 1000, Mean: h.Mean() / 1000, Max: float64(h.Max()) / 1000,
 		P50: at(50), P90: at(90), P95: at(95), P99: at(99), P999: at(99.9),
 	}
+	if h.SignificantFigures() >= 3 { // others are too coarse to be read back
+		if text, err := h.Encode(hdrhistogram.V2CompressedEncodingCookieBase); err == nil {
+			d.HDR = string(text)
+		}
+	}
 	return d
 }
 
@@ -608,9 +656,15 @@ func (s *Sink) aftermath(i int, seconds []second) reports.AbsorbedOutage {
 	}
 	if n > 0 {
 		a.Mean = float64(before) / float64(n)
+	} else if o.From >= shortest {
+		a.Mean = float64(s.drains[i].before.Load()) / o.From.Seconds()
 	}
+	a.Burst = s.drains[i].burst()
 	return a
 }
+
+// shortest is the time before an outage of which a rate can be told.
+const shortest = time.Second / 2
 
 // overdue are triggered deliveries of before a time that have not been accepted.
 func (s *Sink) overdue(to int64) (n int64) {

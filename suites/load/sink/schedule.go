@@ -12,6 +12,9 @@ type Outage struct {
 	For, From time.Duration
 	Path      string // of one endpoint; empty for all
 	Refuse    bool   // connections are reset instead
+	// Silent tells that no Retry-After says when it ends: that would bring whoever honours
+	// it back in the same second.
+	Silent bool
 }
 
 // Slow delays answers.

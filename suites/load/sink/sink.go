@@ -360,7 +360,7 @@ func (c *conn) handle() *fault {
 	defer e.inFlight.Add(-1)
 	c.book(v, arrived, e, outage != nil)
 	if outage != nil {
-		c.unavailable(outage.left(s.sinceFirst(arrived)))
+		c.unavailable(outage, outage.left(s.sinceFirst(arrived)))
 		return nil
 	}
 	if delay := s.delay(arrived, path); delay > 0 {
@@ -373,11 +373,14 @@ func (c *conn) handle() *fault {
 	return nil
 }
 
-// unavailable answers 503, and says for how long.
-func (c *conn) unavailable(left time.Duration) {
-	seconds := int64((left + time.Second - 1) / time.Second)
-	c.out = append(c.out, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: "...)
-	c.out = strconv.AppendInt(c.out, max(seconds, 1), 10)
+// unavailable answers 503, and says for how long unless the outage is silent.
+func (c *conn) unavailable(o *Outage, left time.Duration) {
+	c.out = append(c.out, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0"...)
+	if !o.Silent {
+		seconds := int64((left + time.Second - 1) / time.Second)
+		c.out = append(c.out, "\r\nRetry-After: "...)
+		c.out = strconv.AppendInt(c.out, max(seconds, 1), 10)
+	}
 	if c.last {
 		c.out = append(c.out, "\r\nConnection: close"...)
 	}

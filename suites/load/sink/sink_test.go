@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"go.uber.org/goleak"
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
@@ -347,3 +348,41 @@ func FuzzRequest(f *testing.F) {
 }
 
 func addrOf(h *house) netip.AddrPort { return netip.MustParseAddrPort(h.addr) }
+
+// Whether what an outage held up comes all at once shows in fifths of a second; a silent
+// outage does not say itself when to come back. Histograms can be read back.
+func TestWhatComesAllAtOnce(t *testing.T) {
+	h := open(t, "github", sink.Options{Outages: []sink.Outage{{For: 200 * time.Millisecond, Silent: true}, {From: time.Minute, For: time.Minute}}})
+	now := time.Now()
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write(h.delivery(t, "/", "0", `{}`, now)); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || answer.StatusCode != 503 || answer.Header.Get("Retry-After") != "" {
+		t.Fatalf("%v, answered %v", err, answer)
+	}
+	for limit := time.Now().Add(5 * time.Second); h.exchange(t, 1, h.delivery(t, "/", "0", `{}`, now))[0] != 200 && time.Now().Before(limit); {
+	}
+	const many = 20
+	var all [][]byte
+	for i := range many {
+		all = append(all, h.delivery(t, "/", strconv.Itoa(i+1), `{}`, now))
+	}
+	h.exchange(t, many, all...)
+	a := h.Report()
+	if got := a.Outages[0].Burst; got < many*5 || got > (many+1)*5 {
+		t.Errorf("in the busiest fifth of a second came %g/s, want %d in it", got, many)
+	}
+	if got := a.Outages[1]; got.Burst != 0 || got.Mean == 0 {
+		t.Errorf("of an outage to come: %+v", got)
+	}
+	back, err := hdrhistogram.Decode([]byte(a.Gap.HDR))
+	if err != nil || back.TotalCount() != a.Gap.Count || a.Gap.Count == 0 {
+		t.Errorf("the histogram %q of %d is read back with %v", a.Gap.HDR, a.Gap.Count, err)
+	}
+}

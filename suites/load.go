@@ -26,6 +26,8 @@ type Declared struct {
 	// Concurrency is how many attempts at one endpoint a sender declares to make at once at
 	// most; 0 where it does not.
 	Concurrency int
+
+	maxLag time.Duration // see attack.Plan
 }
 
 // ofLoad are the settings that say something to cases of load alone.
@@ -83,6 +85,6 @@ func underLoad(s receiver.Subject, d Declared) load.Subject {
 			Accept: s.Answers.Accept, Reject: s.Answers.Reject,
 		},
 		Probe: s.Probe, Rate: d.Rate, Time: d.Time, Connections: d.Connections,
-		Timeout: s.Limits.Answer, Settle: s.Limits.Settle,
+		Timeout: s.Limits.Answer, MaxLag: d.maxLag, Settle: s.Limits.Settle,
 	}
 }

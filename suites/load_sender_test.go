@@ -52,6 +52,9 @@ func sendingUnderLoad(t *testing.T, defect, profile string, names ...string) rep
 
 // All of load/sender stands beside an ordinary case, and the correct sender passes it.
 func TestTheCorrectSenderUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the kill matrix has more of the kind")
+	}
 	run := sendingUnderLoad(t, "", "standard-webhooks", "sender/request/method-post", "load/sender")
 	for _, r := range run.Results {
 		if r.Verdict != reports.Pass {
@@ -64,6 +67,9 @@ func TestTheCorrectSenderUnderLoad(t *testing.T) {
 }
 
 func TestASenderUnderLoadWithADefect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the kill matrix has more of the kind")
+	}
 	run := sendingUnderLoad(t, "mixes-up-signatures-when-busy", "github", "load/sender/signatures", "load/sender/freshness")
 	for i, want := range []reports.Verdict{reports.Fail, reports.Skip} {
 		if r := run.Results[i]; r.Verdict != want {

@@ -66,6 +66,9 @@ func TestLoadBesideOtherCases(t *testing.T) {
 }
 
 func TestLoadFindsADefect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the kill matrix has more of the kind")
+	}
 	run := underLoad(t, "skips-verification-when-busy", "standard-webhooks", "load/adversarial/no-false-accept", "load/adversarial/no-false-reject")
 	if r := run.Results[0]; r.Verdict != reports.Fail || !strings.Contains(r.Reason, "forged.accepted == 0 does not hold: forged.accepted = ") {
 		t.Errorf("%s: %s: %s", r.ID, r.Verdict, r.Reason)
@@ -77,6 +80,9 @@ func TestLoadFindsADefect(t *testing.T) {
 
 // What a profile does not have is skipped, and the rest is judged.
 func TestLoadUnderAnotherProfile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the kill matrix has more of the kind")
+	}
 	run := underLoad(t, "", "github", "load/adversarial/no-stale-accept", "load/adversarial/no-false-accept", "load/integrity/concurrent-duplicates")
 	for i, want := range []reports.Verdict{reports.Skip, reports.Pass, reports.Pass} {
 		if r := run.Results[i]; r.Verdict != want {

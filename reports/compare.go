@@ -261,7 +261,7 @@ func (c *Comparison) correctness() []Compared {
 			continue
 		}
 		b := c.B.Classes[i]
-		if mustBeRefused(a.Class) {
+		if MustBeRefused(a.Class) {
 			rows = append(rows, wrongs(a.Class, "accepted", a.Accepted, b.Accepted))
 		}
 		if a.Effects != nil && b.Effects != nil {

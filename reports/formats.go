@@ -24,8 +24,8 @@ var Formats = []struct {
 }
 
 // WriteFile writes a report to path: see Replace.
-func WriteFile(path string, format Format, run Run) error {
-	if err := Replace(path, func(w io.Writer) error { return format(w, run) }); err != nil {
+func WriteFile(path string, write func(io.Writer) error) error {
+	if err := Replace(path, write); err != nil {
 		return fmt.Errorf("write report %s: %w", path, err)
 	}
 	return nil

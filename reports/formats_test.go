@@ -239,11 +239,11 @@ func TestWriteFile(t *testing.T) {
 		fmt.Fprint(w, strings.Repeat("half a report", 1000))
 		return broken
 	}
-	if err := reports.WriteFile(path, half, sampleRun()); !errors.Is(err, broken) || !strings.Contains(err.Error(), path) {
+	if err := reports.WriteFile(path, sampled(half)); !errors.Is(err, broken) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a format that fails: %v", err)
 	}
 	checkDir(t, dir, "old")
-	must(t, reports.WriteFile(path, reports.JSON, sampleRun()))
+	must(t, reports.WriteFile(path, sampled(reports.JSON)))
 	var want bytes.Buffer
 	must(t, reports.JSON(&want, sampleRun()))
 	checkDir(t, dir, want.String())
@@ -276,7 +276,7 @@ func TestWriteFileFails(t *testing.T) {
 			t.TempDir():                           syscall.EISDIR,
 			"/dev/null/report":                    syscall.ENOTDIR,
 		} {
-			if err := reports.WriteFile(path, f.Write, sampleRun()); !errors.Is(err, want) {
+			if err := reports.WriteFile(path, sampled(f.Write)); !errors.Is(err, want) {
 				t.Errorf("%s to %s: %v, want %v", f.Name, path, err, want)
 			}
 		}
@@ -305,7 +305,12 @@ func TestWriteFileInAReadOnlyDirectory(t *testing.T) {
 	}
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o500))
-	if err := reports.WriteFile(filepath.Join(dir, "r"), reports.JSON, sampleRun()); !errors.Is(err, os.ErrPermission) {
+	if err := reports.WriteFile(filepath.Join(dir, "r"), sampled(reports.JSON)); !errors.Is(err, os.ErrPermission) {
 		t.Error(err)
 	}
+}
+
+// sampled writes the sample in a format.
+func sampled(format reports.Format) func(io.Writer) error {
+	return func(w io.Writer) error { return format(w, sampleRun()) }
 }

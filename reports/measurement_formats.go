@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"fmt"
 	"io"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -32,14 +31,6 @@ var MeasurementFormats = []struct {
 	{"prometheus", "Prometheus's text exposition", MeasurementPrometheus, nil},
 	{"vegeta", "every hit, which vegeta report and vegeta plot read", nil, vegeta.NewEncoder},
 	{"vegeta-json", "the same, a line of JSON a hit", nil, vegeta.NewJSONEncoder},
-}
-
-// WriteMeasurementFile writes a measurement to path: see Replace.
-func WriteMeasurementFile(path string, format MeasurementFormat, m Measurement) error {
-	if err := Replace(path, func(w io.Writer) error { return format(w, m) }); err != nil {
-		return fmt.Errorf("write report %s: %w", path, err)
-	}
-	return nil
 }
 
 // InertResult makes a hit safe to keep: without the body and the headers of the answer,

@@ -121,7 +121,7 @@ func hitColour(t Traffic, i int, n int64) string {
 	switch {
 	case n == 0:
 		return dim
-	case i == accepted && mustBeRefused(t.Class), i == refused && t.Class == "honest":
+	case i == accepted && MustBeRefused(t.Class), i == refused && t.Class == "honest":
 		return styles[Fail].color
 	case i > refused && t.Class != "oversized":
 		return styles[Warn].color
@@ -187,7 +187,7 @@ func (s screen) latencies(m Measurement) {
 
 // expected is the outcome that hits of a class should come to.
 func expected(class string) string {
-	if mustBeRefused(class) {
+	if MustBeRefused(class) {
 		return "refused"
 	}
 	return "accepted"

@@ -58,10 +58,10 @@ func verb(n int, one, many string) string {
 	return many
 }
 
-// MustBeRefused are the classes of hits that a correct receiver refuses.
-var MustBeRefused = []string{"forged", "tampered", "stale", "unsigned", "malformed"}
-
-func mustBeRefused(class string) bool { return slices.Contains(MustBeRefused, class) }
+// MustBeRefused tells of the classes of hits that a correct receiver refuses.
+func MustBeRefused(class string) bool {
+	return slices.Contains([]string{"forged", "tampered", "stale", "unsigned", "malformed"}, class)
+}
 
 // meaningful is the share of a class's hits that must have been answered on purpose: a
 // dead receiver accepts no forgeries.
@@ -76,7 +76,7 @@ func (m *Measurement) Doubt() string {
 	for _, t := range m.Classes {
 		spoken := t.Accepted + t.Refused
 		switch {
-		case mustBeRefused(t.Class) && float64(spoken) < meaningful*float64(t.Planned):
+		case MustBeRefused(t.Class) && float64(spoken) < meaningful*float64(t.Planned):
 			return fmt.Sprintf("only %d of %d deliveries that were %s were answered in a way that tells whether they were refused", spoken, t.Planned, t.Class)
 		case t.Class == "honest" && float64(t.Accepted) < served*float64(t.Planned):
 			return fmt.Sprintf("of %d honest deliveries only %d were accepted", t.Planned, t.Accepted)

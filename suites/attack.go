@@ -62,7 +62,7 @@ type Attack struct {
 	plan       attack.Plan
 	thresholds []*threshold.Threshold
 	abortOn    []*threshold.Threshold
-	reports    []measurementReport
+	reports    []destination
 	redactor   *reports.Redactor
 	search     *load.Search
 	rate       float64
@@ -302,7 +302,7 @@ func defaultThresholds(mix attack.Mix) []string {
 	for _, c := range threshold.Classes {
 		switch {
 		case mix[attack.Class(c.Name)] <= 0:
-		case c.Refused:
+		case c.Refused():
 			texts = append(texts, c.Name+".accepted == 0", c.Name+".refused >= 99%")
 		case c.Name == string(attack.Honest):
 			texts = append(texts, "honest.accepted >= 99%", "honest.refused == 0")
@@ -444,7 +444,7 @@ func (a *Attack) Run(ctx context.Context, stdout io.Writer, show func(reports.Pu
 	if a.search != nil {
 		m, err = a.findCapacity(ctx, results, show)
 	} else {
-		m, err = attack.Run(ctx, a.target, a.plan, a.options(results, show, a.aborts(a.abortOn)))
+		m, err = attack.Run(ctx, a.target, a.plan, a.options(results, show, load.AbortOn(a.abortOn)))
 	}
 	if err != nil {
 		return m, errors.Join(err, results.discard())
@@ -483,33 +483,6 @@ func pulseOf(s attack.Snapshot) reports.Pulse {
 	}
 }
 
-// aborts asks twice a second whether a condition that ends the load has come true.
-func (a *Attack) aborts(conditions []*threshold.Threshold) func(attack.Snapshot) string {
-	if len(conditions) == 0 {
-		return nil
-	}
-	return everyHalfSecond(func(s attack.Snapshot) string {
-		m := s.Measurement()
-		for _, c := range conditions {
-			if got := c.Of(&m); got.Holds {
-				return fmt.Sprintf("%s (%s)", got.Text, got.Got)
-			}
-		}
-		return ""
-	})
-}
-
-func everyHalfSecond(look func(attack.Snapshot) string) func(attack.Snapshot) string {
-	next := time.Duration(0)
-	return func(s attack.Snapshot) string {
-		if s.At < next {
-			return ""
-		}
-		next = s.At + time.Second/2
-		return look(s)
-	}
-}
-
 // hopelessAfter is how often in a row a threshold must be seen broken before a trial is
 // ended early.
 const hopelessAfter = 3
@@ -517,7 +490,7 @@ const hopelessAfter = 3
 // hopeless ends a trial in which a threshold was seen broken again and again.
 func (a *Attack) hopeless() func(attack.Snapshot) string {
 	broken := 0
-	return everyHalfSecond(func(s attack.Snapshot) string {
+	return load.TwiceASecond(func(s attack.Snapshot) string {
 		m := s.Measurement()
 		a.hold(&m)
 		i := slices.IndexFunc(m.Thresholds, func(t reports.Threshold) bool { return !t.Holds && !t.Unmeasured })
@@ -565,60 +538,38 @@ func (a *Attack) findCapacity(ctx context.Context, results *resultFiles, show fu
 	return m, nil
 }
 
-// measurementReport is one report to write.
-type measurementReport struct {
-	path    string
-	format  reports.MeasurementFormat
-	results reports.ResultsFormat
-}
-
-// measurementReports reads FORMAT=PATH.
-func measurementReports(texts []string) ([]measurementReport, error) {
-	var all []measurementReport
-	stdout := 0
-	for _, text := range texts {
-		name, path, _ := strings.Cut(text, "=")
-		if path == "" {
-			return nil, fmt.Errorf("read --report %s: it must be FORMAT=PATH, such as json=load.json; - stands for standard output", strictyaml.Quote(text))
-		}
-		var names []string
-		for _, f := range reports.MeasurementFormats {
-			names = append(names, f.Name)
-		}
-		i := slices.Index(names, name)
-		if i < 0 {
-			return nil, fmt.Errorf("read --report %s: no format of a load is called %s; %s", strictyaml.Quote(text), strictyaml.Quote(name), strictyaml.DidYouMean(name, names))
-		}
-		if path == "-" {
-			if stdout++; stdout > 1 {
-				return nil, errors.New("read --report: only one report can go to standard output")
-			}
-		} else if err := isDirectory(filepath.Dir(path), "--report", text); err != nil {
-			return nil, err
-		}
-		f := reports.MeasurementFormats[i]
-		all = append(all, measurementReport{path, f.Write, f.Results})
+// measurementReports reads --report. Some formats are written as the load goes, so that
+// standard output has room for one.
+func measurementReports(texts []string) ([]destination, error) {
+	var names []string
+	for _, f := range reports.MeasurementFormats {
+		names = append(names, f.Name)
 	}
-	return all, nil
+	all, err := readDestinations(texts, names, "format of a load", "json=load.json")
+	toStdout := 0
+	for _, d := range all {
+		if d.path == "-" {
+			toStdout++
+		}
+	}
+	if toStdout > 1 {
+		return nil, errors.New("read --report: only one report can go to standard output")
+	}
+	return all, err
 }
 
-// WriteReports writes the reports of a measurement: files first, and then what goes to
-// standard output. It tells whether anything goes there.
+// WriteReports writes the reports of a measurement, but those that were written as it
+// went. It tells whether any goes to standard output.
 func (a *Attack) WriteReports(stdout io.Writer, m reports.Measurement) (toStdout bool, err error) {
-	for _, r := range a.reports {
-		if r.path != "-" && r.format != nil {
-			err = errors.Join(err, reports.WriteMeasurementFile(r.path, r.format, m))
+	var outputs []output
+	for _, d := range a.reports {
+		o := output{path: d.path}
+		if format := reports.MeasurementFormats[d.format].Write; format != nil {
+			o.write = func(w io.Writer) error { return format(w, m) }
 		}
+		outputs = append(outputs, o)
 	}
-	for _, r := range a.reports {
-		if r.path == "-" {
-			toStdout = true
-			if r.format != nil {
-				err = errors.Join(err, r.format(stdout, m))
-			}
-		}
-	}
-	return toStdout, err
+	return writeOutputs(stdout, outputs)
 }
 
 // resultFiles are those to which every hit is written while the load goes on. A file has
@@ -637,10 +588,11 @@ type resultFile struct {
 	encode    vegeta.Encoder
 }
 
-func openResults(all []measurementReport, stdout io.Writer, redactor *reports.Redactor) (*resultFiles, error) {
+func openResults(all []destination, stdout io.Writer, redactor *reports.Redactor) (*resultFiles, error) {
 	r := &resultFiles{redactor: redactor}
 	for _, one := range all {
-		if one.results == nil {
+		results := reports.MeasurementFormats[one.format].Results
+		if results == nil {
 			continue
 		}
 		f := &resultFile{path: one.path}
@@ -653,7 +605,7 @@ func openResults(all []measurementReport, stdout io.Writer, redactor *reports.Re
 			out = f.temporary
 		}
 		f.buffer = bufio.NewWriterSize(out, 1<<16)
-		f.encode = one.results(f.buffer)
+		f.encode = results(f.buffer)
 		r.files = append(r.files, f)
 	}
 	return r, nil

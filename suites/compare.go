@@ -1,12 +1,9 @@
 package suites
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -59,33 +56,12 @@ func readTolerance(text string) (float64, error) {
 	return v / 100, nil
 }
 
-type comparisonReport struct {
-	path  string
-	write func(io.Writer, reports.Comparison) error
-}
-
-func (s CompareSettings) reports() ([]comparisonReport, error) {
-	var all []comparisonReport
-	for _, text := range s.Report {
-		name, path, _ := strings.Cut(text, "=")
-		var names []string
-		for _, f := range reports.ComparisonFormats {
-			names = append(names, f.Name)
-		}
-		i := slices.Index(names, name)
-		switch {
-		case path == "":
-			return nil, fmt.Errorf("read --report %s: it must be FORMAT=PATH, such as markdown=compare.md; - stands for standard output", strictyaml.Quote(text))
-		case i < 0:
-			return nil, fmt.Errorf("read --report %s: no format of a comparison is called %s; %s", strictyaml.Quote(text), strictyaml.Quote(name), strictyaml.DidYouMean(name, names))
-		case path != "-":
-			if err := isDirectory(filepath.Dir(path), "--report", text); err != nil {
-				return nil, err
-			}
-		}
-		all = append(all, comparisonReport{path, reports.ComparisonFormats[i].Write})
+func (s CompareSettings) reports() ([]destination, error) {
+	var names []string
+	for _, f := range reports.ComparisonFormats {
+		names = append(names, f.Name)
 	}
-	return all, nil
+	return readDestinations(s.Report, names, "format of a comparison", "markdown=compare.md")
 }
 
 // WriteReports writes the reports of a comparison, and tells whether one went to standard
@@ -95,14 +71,9 @@ func (s CompareSettings) WriteReports(stdout io.Writer, c reports.Comparison) (t
 	if err != nil {
 		return false, err
 	}
-	for _, r := range all {
-		out := func(w io.Writer) error { return r.write(w, c) }
-		if r.path == "-" {
-			toStdout = true
-			err = errors.Join(err, out(stdout))
-		} else if broken := reports.Replace(r.path, out); broken != nil {
-			err = errors.Join(err, fmt.Errorf("write report %s: %w", r.path, broken))
-		}
+	var outputs []output
+	for _, d := range all {
+		outputs = append(outputs, output{d.path, func(w io.Writer) error { return reports.ComparisonFormats[d.format].Write(w, c) }})
 	}
-	return toStdout, err
+	return writeOutputs(stdout, outputs)
 }

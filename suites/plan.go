@@ -257,36 +257,13 @@ func readKnown(path string, selected []scenarios.Case) ([]reports.Known, error) 
 	return known, problems.Err()
 }
 
-// report is one report to write.
-type report struct {
-	format reports.Format
-	path   string
-}
-
 // reports reads the settings that say which reports are written.
-func (s Settings) reports() ([]report, error) {
-	var all []report
-	for _, text := range s.Report {
-		name, path, _ := strings.Cut(text, "=")
-		if path == "" {
-			return nil, fmt.Errorf("read --report %s: it must be FORMAT=PATH, such as junit=report.xml; - stands for standard output", strictyaml.Quote(text))
-		}
-		var names []string
-		for _, f := range reports.Formats {
-			names = append(names, f.Name)
-		}
-		i := slices.Index(names, name)
-		if i < 0 {
-			return nil, fmt.Errorf("read --report %s: no format is called %s; %s", strictyaml.Quote(text), strictyaml.Quote(name), strictyaml.DidYouMean(name, names))
-		}
-		if path != "-" {
-			if err := isDirectory(filepath.Dir(path), "--report", text); err != nil {
-				return nil, err
-			}
-		}
-		all = append(all, report{reports.Formats[i].Write, path})
+func (s Settings) reports() ([]destination, error) {
+	var names []string
+	for _, f := range reports.Formats {
+		names = append(names, f.Name)
 	}
-	return all, nil
+	return readDestinations(s.Report, names, "format", "junit=report.xml")
 }
 
 // CheckReports finds what is wrong with the settings of reports, before a run.
@@ -303,16 +280,9 @@ func (s Settings) WriteReports(stdout io.Writer, run reports.Run) (toStdout bool
 	if err != nil {
 		return false, err
 	}
-	for _, r := range all {
-		if r.path != "-" {
-			err = errors.Join(err, reports.WriteFile(r.path, r.format, run))
-		}
+	var outputs []output
+	for _, d := range all {
+		outputs = append(outputs, output{d.path, func(w io.Writer) error { return reports.Formats[d.format].Write(w, run) }})
 	}
-	for _, r := range all {
-		if r.path == "-" {
-			toStdout = true
-			err = errors.Join(err, r.format(stdout, run))
-		}
-	}
-	return toStdout, err
+	return writeOutputs(stdout, outputs)
 }

@@ -3,7 +3,6 @@ package suites
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -30,12 +29,7 @@ type Absorber struct {
 	*sink.Sink
 	settings SinkSettings
 	listener net.Listener
-	files    []reportFile
-}
-
-type reportFile struct {
-	path  string
-	write func(io.Writer, reports.Absorption) error
+	reports  []destination
 }
 
 // Sink makes a sink and begins to listen; Serve absorbs.
@@ -63,7 +57,7 @@ func (s Settings) Sink(k SinkSettings) (*Absorber, error) {
 		o.Slow = append(o.Slow, slow)
 	}
 	a := &Absorber{settings: k}
-	if a.files, err = absorptionFiles(k.Report); err != nil {
+	if a.reports, err = absorptionReports(k.Report); err != nil {
 		return nil, err
 	}
 	if a.Sink, err = sink.New(o); err != nil {
@@ -75,22 +69,12 @@ func (s Settings) Sink(k SinkSettings) (*Absorber, error) {
 	return a, nil
 }
 
-func absorptionFiles(texts []string) (files []reportFile, err error) {
-	for _, text := range texts {
-		name, path, _ := strings.Cut(text, "=")
-		file := reportFile{path: path}
-		var names []string
-		for _, f := range reports.AbsorptionFormats {
-			if names = append(names, f.Name); f.Name == name {
-				file.write = f.Write
-			}
-		}
-		if file.write == nil || path == "" {
-			return nil, fmt.Errorf("read --report %q: it must be FORMAT=PATH, of the formats %s", text, strings.Join(names, ", "))
-		}
-		files = append(files, file)
+func absorptionReports(texts []string) ([]destination, error) {
+	var names []string
+	for _, f := range reports.AbsorptionFormats {
+		names = append(names, f.Name)
 	}
-	return files, nil
+	return readDestinations(texts, names, "format of a sink", "json=sink.json")
 }
 
 // URL is where deliveries are to be sent. Any path will do.
@@ -145,14 +129,9 @@ func (a *Absorber) Serve(ctx context.Context, every time.Duration, tell func(sin
 // WriteReports writes the reports that were asked for; toStdout tells that one of them
 // went there.
 func (a *Absorber) WriteReports(stdout io.Writer, report reports.Absorption) (toStdout bool, err error) {
-	for _, f := range a.files {
-		write := func(w io.Writer) error { return f.write(w, report) }
-		if f.path == "-" {
-			toStdout = true
-			err = errors.Join(err, write(stdout))
-		} else if e := reports.Replace(f.path, write); e != nil {
-			err = errors.Join(err, fmt.Errorf("write report %s: %w", f.path, e))
-		}
+	var outputs []output
+	for _, d := range a.reports {
+		outputs = append(outputs, output{d.path, func(w io.Writer) error { return reports.AbsorptionFormats[d.format].Write(w, report) }})
 	}
-	return toStdout, err
+	return writeOutputs(stdout, outputs)
 }

@@ -13,23 +13,24 @@ import (
 // Class is one class of a mix.
 type Class struct {
 	Name string
-	// Refused tells that a correct receiver refuses it, so that its latency is that of
-	// refusals.
-	Refused bool
-	Doc     string // completes "a delivery ..."
+	Doc  string // completes "a delivery ..."
 }
+
+// Refused tells that a correct receiver refuses it, so that its latency is that of
+// refusals.
+func (c Class) Refused() bool { return reports.MustBeRefused(c.Name) }
 
 // Classes are the classes of a mix.
 var Classes = []Class{
-	{"honest", false, "that is what it says: a fresh id, a fresh time, the right key"},
-	{"forged", true, "that another key of the same form has signed"},
-	{"tampered", true, "whose body was changed after signing"},
-	{"stale", true, "that was signed before the tolerance"},
-	{"replayed", false, "that is the same bytes as one which was accepted before"},
-	{"duplicate", false, "under the id of one that was sent before, signed anew: a retry"},
-	{"unsigned", true, "without its signature"},
-	{"malformed", true, "whose signature header cannot be read"},
-	{"oversized", false, "larger than a receiver need take, rightly signed"},
+	{"honest", "that is what it says: a fresh id, a fresh time, the right key"},
+	{"forged", "that another key of the same form has signed"},
+	{"tampered", "whose body was changed after signing"},
+	{"stale", "that was signed before the tolerance"},
+	{"replayed", "that is the same bytes as one which was accepted before"},
+	{"duplicate", "under the id of one that was sent before, signed anew: a retry"},
+	{"unsigned", "without its signature"},
+	{"malformed", "whose signature header cannot be read"},
+	{"oversized", "larger than a receiver need take, rightly signed"},
 }
 
 // quantity is what a name stands for.
@@ -135,7 +136,7 @@ var quantiles = []quantile{
 func distributed(times func(*reports.Traffic) map[string]reports.Distribution, of func(*reports.Distribution) float64) func(*reports.Traffic, Class) (float64, bool) {
 	return func(t *reports.Traffic, class Class) (float64, bool) {
 		outcome := "accepted"
-		if class.Refused {
+		if class.Refused() {
 			outcome = "refused"
 		}
 		d := times(t)[outcome]
@@ -273,7 +274,7 @@ func (q *quantity) of(m *reports.Measurement, shared bool) value {
 		return value{missing: "nothing of it was sent"}
 	case !measured && strings.HasPrefix(q.field.name, "effects."):
 		return value{missing: "no effect was looked up"}
-	case !measured && class.Refused:
+	case !measured && class.Refused():
 		return value{missing: "nothing of it was refused"}
 	case !measured:
 		return value{missing: "nothing of it was accepted"}

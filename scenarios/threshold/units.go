@@ -9,6 +9,8 @@ import (
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
+
+	"github.com/hookanvil/hookanvil/reports"
 )
 
 // unit is the type of a value. In messages it completes "it is ...".
@@ -77,7 +79,7 @@ func (t *Threshold) bounds(n ast.Node) bool {
 // decided tells of counts that the target alone decides: complete answers other than an
 // acknowledgement, forgeries that were acknowledged, and effects that were repeated.
 func (q *quantity) decided() bool {
-	refused := slices.ContainsFunc(Classes, func(c Class) bool { return c.Name == q.class && c.Refused })
+	refused := reports.MustBeRefused(q.class)
 	switch q.field.name {
 	case "other", "effects.repeated":
 		return true

@@ -152,7 +152,7 @@ func (t *trial) attack(ctx context.Context) (m reports.Measurement, sample []att
 	if t.c.Load.Fresh {
 		target.Headers = append(target.Headers.Clone(), wire.Header{Name: "Connection", Value: "close"})
 	}
-	options := attack.Options{Abort: t.abort(), Sample: mostExamined, Sampled: func(all []attack.Delivery) { sample = all }}
+	options := attack.Options{Abort: AbortOn(t.c.AbortOn.Thresholds()), Sample: mostExamined, Sampled: func(all []attack.Delivery) { sample = all }}
 	during, stop := context.WithCancel(ctx)
 	var beside sync.WaitGroup
 	t.slowClients(during, &beside)
@@ -160,29 +160,6 @@ func (t *trial) attack(ctx context.Context) (m reports.Measurement, sample []att
 	stop()
 	beside.Wait()
 	return m, sample, err
-}
-
-// abort is asked whether the load is to end early, and looks at what was measured twice
-// a second.
-func (t *trial) abort() func(attack.Snapshot) string {
-	conditions := t.c.AbortOn.Thresholds()
-	if len(conditions) == 0 {
-		return nil
-	}
-	next := time.Duration(0)
-	return func(s attack.Snapshot) string {
-		if s.At < next {
-			return ""
-		}
-		next = s.At + time.Second/2
-		m := s.Measurement()
-		for _, c := range conditions {
-			if got := c.Of(&m); got.Holds {
-				return fmt.Sprintf("%s (%s)", got.Text, got.Got)
-			}
-		}
-		return ""
-	}
 }
 
 // slowness is the time between two bytes of a slow client, in milliseconds.

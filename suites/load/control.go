@@ -11,6 +11,7 @@ import (
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/suites/evidence"
 )
 
 // request is an honest delivery, signed now.
@@ -32,11 +33,7 @@ func (t *trial) request() (wire.Request, error) {
 	if err != nil {
 		return wire.Request{}, fmt.Errorf("sign a delivery under profile %s: %w", p.Name, err)
 	}
-	target := "/" + strings.TrimPrefix(u.EscapedPath(), "/")
-	if u.RawQuery != "" {
-		target += "?" + u.RawQuery
-	}
-	return wire.Request{Method: "POST", Target: target, Host: u.Host, Headers: append(headers, signatures...), Body: m.Body}, nil
+	return wire.Request{Method: "POST", Target: wire.OriginForm(u), Host: u.Host, Headers: append(headers, signatures...), Body: m.Body}, nil
 }
 
 // control sends an honest delivery by itself, which must be accepted. It fails where
@@ -83,26 +80,13 @@ func (t *trial) accepts(r wire.Response) bool {
 	return t.subject.Profile.Succeeds(r.Status)
 }
 
-const (
-	shown = 4 << 10 // of a request, and of an answer
-	kept  = 12      // exchanges
-)
+// kept is how many exchanges the evidence of a case has.
+const kept = 12
 
 // record keeps an exchange as evidence and hands it to the journal, before anything is
 // concluded from it.
 func (t *trial) record(label string, x wire.Exchange) error {
-	e := reports.Exchange{
-		Label: label, Outcome: string(x.Outcome), Detail: x.Detail, Notes: x.Notes, Remote: x.Remote.String(),
-		Sent: reports.Printable(x.Sent, shown), SentBytes: x.SentTotal,
-		Received: reports.Printable(x.Received, shown), ReceivedBytes: x.ReceivedTotal,
-		StartedMS: milliseconds(x.Start.Sub(t.started)), FirstByteMS: milliseconds(x.FirstByte), DurationMS: milliseconds(x.Done),
-	}
-	if len(x.Responses) > 0 {
-		e.Status = x.Responses[0].Status
-	}
-	if x.TLS != nil {
-		e.TLS = reports.NewTLS(x.TLS.ConnectionState, x.TLS.Ours, x.TLS.Asked, wire.AlertName(x.TLS.Alert))
-	}
+	e := evidence.Of(label, x, t.started)
 	if err := t.observe(t.c.Name(), e); err != nil {
 		t.broken = err
 		return err
@@ -112,5 +96,3 @@ func (t *trial) record(label string, x wire.Exchange) error {
 	}
 	return nil
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

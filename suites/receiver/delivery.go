@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +47,7 @@ func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mut
 	if ref := before[step.Replay]; ref != nil {
 		return ref.again(step, mutated)
 	}
-	d := &delivery{subject: s, rand: r, now: time.Now(), path: originPath(s.URL), query: s.URL.RawQuery}
+	d := &delivery{subject: s, rand: r, now: time.Now(), path: wire.OriginPath(s.URL), query: s.URL.RawQuery}
 	if err := d.draft(step, before); err != nil {
 		return nil, err
 	}
@@ -167,10 +166,6 @@ func (d *delivery) target() string {
 	}
 	return d.path + "?" + d.query
 }
-
-// originPath is the path of a URL as a request line has it: url.URL leaves out the
-// first slash of a path that was joined to a bare host.
-func originPath(u *url.URL) string { return "/" + strings.TrimPrefix(u.EscapedPath(), "/") }
 
 // again is the same request, byte for byte, but for the step's own departure.
 func (d *delivery) again(step scenarios.Step, mutated bool) (*delivery, error) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/scenarios"
 )
 
@@ -242,7 +243,7 @@ var mutations = mutationTable{
 		func(d *delivery, arg any) { d.request.Method = arg.(string) }},
 	{word("path", "other-endpoint", "is correctly signed for this endpoint and sent to another"), afterSigning, []string{"other-url"},
 		func(d *delivery, _ any) {
-			d.path, d.query = originPath(d.subject.OtherURL), d.subject.OtherURL.RawQuery
+			d.path, d.query = wire.OriginPath(d.subject.OtherURL), d.subject.OtherURL.RawQuery
 			d.retarget()
 		}},
 

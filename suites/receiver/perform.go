@@ -9,8 +9,8 @@ import (
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
-	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/scenarios"
+	"github.com/hookanvil/hookanvil/suites/evidence"
 )
 
 // seen is what a step led to.
@@ -269,36 +269,15 @@ const keptExchanges = 12
 // record keeps an exchange as evidence and hands it to the journal, before
 // anything is concluded from it.
 func (t *trial) record(label string, x wire.Exchange) error {
-	evidence := t.exhibit(label, x)
-	if err := t.observe(t.c.Name(), evidence); err != nil {
+	shown := evidence.Of(label, x, t.started)
+	if err := t.observe(t.c.Name(), shown); err != nil {
 		t.broken = err
 		return err
 	}
 	if len(t.evidence) < keptExchanges {
-		t.evidence = append(t.evidence, evidence)
+		t.evidence = append(t.evidence, shown)
 	}
 	return nil
-}
-
-// shown is how much of a request and of an answer the evidence shows.
-const shown = 4 << 10
-
-// exhibit makes evidence of an exchange: printable and bounded. Secrets are taken
-// out when the evidence is recorded.
-func (t *trial) exhibit(label string, x wire.Exchange) reports.Exchange {
-	e := reports.Exchange{
-		Label: label, Outcome: string(x.Outcome), Detail: x.Detail, Notes: x.Notes, Remote: x.Remote.String(),
-		Sent: reports.Printable(x.Sent, shown), SentBytes: x.SentTotal,
-		Received: reports.Printable(x.Received, shown), ReceivedBytes: x.ReceivedTotal,
-		StartedMS: milliseconds(x.Start.Sub(t.started)), FirstByteMS: milliseconds(x.FirstByte), DurationMS: milliseconds(x.Done),
-	}
-	if len(x.Responses) > 0 {
-		e.Status = x.Responses[0].Status
-	}
-	if x.TLS != nil {
-		e.TLS = reports.NewTLS(x.TLS.ConnectionState, x.TLS.Ours, x.TLS.Asked, wire.AlertName(x.TLS.Alert))
-	}
-	return e
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,19 +78,11 @@ func newOrder(t Target, p Plan) (*order, error) {
 	if ts := t.Profile.Timestamp; ts != nil {
 		o.late = ts.Tolerance + time.Minute
 	}
-	o.request = fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\n", requestTarget(t.URL), t.URL.Host)
+	o.request = fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\n", wire.OriginForm(t.URL), t.URL.Host)
 	for _, name := range signatureHeaders(t.Profile) {
 		o.garbage += name + ": !not a signature!\r\n"
 	}
 	return o, nil
-}
-
-func requestTarget(u *url.URL) string {
-	target := "/" + strings.TrimPrefix(u.EscapedPath(), "/")
-	if u.RawQuery != "" {
-		target += "?" + u.RawQuery
-	}
-	return target
 }
 
 func signatureHeaders(p *profile.Profile) []string {

@@ -423,17 +423,7 @@ func field(line []byte) (name, value []byte, ok bool) {
 			return nil, nil, false
 		}
 	}
-	return line[:colon], trimmed(value), true
-}
-
-func trimmed(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
-		b = b[1:]
-	}
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
-		b = b[:len(b)-1]
-	}
-	return b
+	return line[:colon], bytes.Trim(value, " \t"), true
 }
 
 // field notes what the framing goes by.
@@ -467,7 +457,7 @@ func (c *conn) field(name, value []byte) *fault {
 		for rest, more := value, true; more; {
 			var word []byte
 			word, rest, more = bytes.Cut(rest, []byte{','})
-			if bytes.EqualFold(trimmed(word), []byte("close")) {
+			if bytes.EqualFold(bytes.Trim(word, " \t"), []byte("close")) {
 				c.last = true
 			}
 		}
@@ -614,7 +604,7 @@ func chunkSize(line []byte) (size, extension int, ok bool) {
 			return 0, 0, false
 		}
 	}
-	opens := trimmed(rest)
+	opens := bytes.Trim(rest, " \t")
 	return size, len(rest), digits > 0 && (len(rest) == 0 || len(opens) > 0 && opens[0] == ';')
 }
 

@@ -48,7 +48,11 @@ func TestDeadBehind(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.sender.gaps = nil
 		s.judge()
-		s.sender.after = func(*try) { s.sender.answers.Status = 503 }
+		s.sender.change(func() {
+			s.sender.after = func(*try) {
+				s.sender.change(func() { s.sender.answers.Status = 503 })
+			}
+		})
 		want(t, s.run(retriedYAML+"expect: delivered"), reports.Inconclusive, "could not be fired either")
 	})
 }
@@ -65,7 +69,7 @@ func TestObservedRetryAfter(t *testing.T) {
 				s.sender.honours = want == "honoured"
 				s.run(seconds)
 				s.run(one)
-				s.sender.honours = false
+				s.sender.change(func() { s.sender.honours = false })
 				s.run(years)
 				if got := s.started.Observed().Retry.RetryAfter; got != want {
 					t.Errorf("observed %q, want %q", got, want)
@@ -80,7 +84,7 @@ func TestObservedRetryAfter(t *testing.T) {
 func TestObservedAttempts(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.run(failingYAML + "expect: growing")
-		s.sender.gaps = s.sender.gaps[:1]
+		s.sender.change(func() { s.sender.gaps = s.sender.gaps[:1] })
 		s.run(failingYAML + "expect: growing")
 		if r := s.started.Observed().Retry; r.Attempts != 0 && r.Attempts <= len(r.Schedule) {
 			t.Errorf("observed %d attempts and the gaps %v", r.Attempts, r.Schedule)

@@ -144,7 +144,8 @@ func TestHostileSenders(t *testing.T) {
 	if l.attempts != 5*cases+3 {
 		t.Errorf("%d attempts were recorded, want %d", l.attempts, 5*cases+3)
 	}
-	if nearly > 100*time.Millisecond {
+	// The race detector's time, and so that of the short run that it is used in, says nothing.
+	if nearly > 100*time.Millisecond && !testing.Short() {
 		t.Errorf("an honest delivery took %s", nearly)
 	}
 }

@@ -326,10 +326,13 @@ func at(do func(v sender.Values)) func(context.Context, sender.Values) (sender.O
 // trigger fires events at the URL that it is told.
 func (d *dispatcher) trigger() action {
 	return action{words: []string{"url", "token", "event", "data"}, do: func(_ context.Context, v sender.Values) (sender.Outcome, error) {
-		if d.answers.OK() {
+		d.mu.Lock()
+		answer := d.answers
+		d.mu.Unlock()
+		if answer.OK() {
 			d.fire(v.URL, v.Token, v.Event)
 		}
-		return d.answers, nil
+		return answer, nil
 	}}
 }
 
@@ -363,7 +366,19 @@ func (d *dispatcher) fire(to, token, event string) {
 	}
 }
 
+// change changes the dispatcher while it works: what its API answers, its gaps,
+// whether it honours Retry-After, or what it does after an attempt.
+func (d *dispatcher) change(what func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	what()
+}
+
 func (d *dispatcher) sleep(span time.Duration) bool {
+	if span <= 0 {
+		// No timer: the race detector crashes where several of a bubble are due at once.
+		return d.ctx.Err() == nil
+	}
 	t := time.NewTimer(span)
 	defer t.Stop()
 	select {
@@ -378,6 +393,9 @@ func (d *dispatcher) sleep(span time.Duration) bool {
 func (d *dispatcher) deliver(event, copies int, token string, m profile.Message) {
 	m.Timestamp = d.stage.profile.Stamp(time.Now())
 	m.Body = []byte(fmt.Sprintf(`{"type":%q,"timestamp":%q,"data":{"token":%q,"n":%d,"copy":%d}}`, m.Event, time.Now().UTC().Format(time.RFC3339), token, event, copies))
+	d.mu.Lock()
+	gaps := d.gaps
+	d.mu.Unlock()
 	if !d.sleep(d.delay) {
 		return
 	}
@@ -386,10 +404,10 @@ func (d *dispatcher) deliver(event, copies int, token string, m profile.Message)
 			return
 		}
 		status, wait := d.attempt(&try{n: n, event: event, copy: copies, url: m.URL, token: token, message: m, keys: d.stage.keys, profile: d.stage.profile})
-		if d.success(status) || slices.Contains(d.quits, status) || n > len(d.gaps) {
+		if d.success(status) || slices.Contains(d.quits, status) || n > len(gaps) {
 			return
 		}
-		gap := d.gaps[n-1]
+		gap := gaps[n-1]
 		if d.vary != nil {
 			gap = d.vary(gap)
 		}
@@ -442,11 +460,14 @@ func (d *dispatcher) attempt(a *try) (status int, wait time.Duration) {
 		return d.follow(a, to)
 	}
 	d.note(a.url, resp)
-	if d.after != nil {
+	d.mu.Lock()
+	honours, after := d.honours, d.after
+	d.mu.Unlock()
+	if after != nil {
 		done := *a
-		d.busy.Go(func() { d.after(&done) })
+		d.busy.Go(func() { after(&done) })
 	}
-	if d.honours {
+	if honours {
 		wait = asked(resp)
 	}
 	return resp.StatusCode, wait

@@ -30,12 +30,10 @@ const observedVersion = "0.25.0"
 // A sender that nobody here wrote: Debian's prometheus-alertmanager. What is found
 // must be what was found before, as OBSERVED.md has it.
 func TestAlertmanager(t *testing.T) {
+	needsMinutes(t)
 	program, err := exec.LookPath("prometheus-alertmanager")
 	if err != nil {
 		t.Skip("prometheus-alertmanager is not installed: apt-get install prometheus-alertmanager")
-	}
-	if testing.Short() {
-		t.Skip("it takes half a minute")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

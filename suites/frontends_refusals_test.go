@@ -127,6 +127,7 @@ func certificatesTried() []string {
 // How each front end refuses, in each mode and both versions: by an alert, by a
 // status, by closing. It is what the judge of mutual TLS has to tell apart.
 func TestFrontEndRefusals(t *testing.T) {
+	needsMinutes(t)
 	golden := readObservations(t, "testdata/frontends.refusals", portable)
 	for _, f := range frontEnds {
 		t.Run(f.name, func(t *testing.T) {
@@ -180,6 +181,7 @@ func portable(lines []string) (kept []string) {
 // A refusal by an alert comes while the request is still being written in TLS 1.3,
 // and must not be lost for the reset that follows it.
 func TestFrontEndAlertsRecovered(t *testing.T) {
+	needsMinutes(t)
 	times := 200
 	if testing.Short() {
 		times = 10

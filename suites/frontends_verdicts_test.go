@@ -30,9 +30,7 @@ var caught = map[string][]string{
 // Front ends that verify client certificates pass, and those that do not, or not
 // all, are caught.
 func TestFrontEnds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes half a minute")
-	}
+	needsMinutes(t)
 	// Verdicts follow from refusals, which are compared for every version.
 	golden := readObservations(t, "testdata/frontends.verdicts", func([]string) []string { return nil })
 	for _, f := range frontEnds {

@@ -22,6 +22,14 @@ func named() bool {
 	return settings.Target+settings.Trigger+settings.Register+settings.Listen != ""
 }
 
+// needsMinutes skips a test unless there is time for all of them.
+func needsMinutes(t *testing.T) {
+	t.Helper()
+	if testing.Short() || os.Getenv("HOOKANVIL_TESTS") != "whole" {
+		t.Skip("it takes long, and is left to HOOKANVIL_TESTS=whole go test ./suites")
+	}
+}
+
 func TestMain(m *testing.M) {
 	fields := settings.Fields()
 	for _, f := range fields {

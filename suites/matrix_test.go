@@ -14,9 +14,7 @@ import (
 // under every profile, and each defect is caught by the cases that name it and by none
 // of a sample of the others. hookanvil matrix tries the others too, which takes minutes.
 func TestMatrix(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it judges some three hundred receivers and senders, which takes two minutes")
-	}
+	needsMinutes(t)
 	m, err := suites.RunMatrix(t.Context(), suites.MatrixScope{Brief: true}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -40,11 +38,13 @@ func faults(m suites.Matrix) string {
 
 // A few rows are proven even when there is little time.
 func TestMatrixOfAFew(t *testing.T) {
-	m, err := suites.RunMatrix(t.Context(), suites.MatrixScope{Names: []string{"compares-prefix-only", "wrong-method", "reject-all", "accepts-weak-sha1", "retries-2xx"}}, nil)
+	t.Parallel()
+	few := []string{"compares-prefix-only", "wrong-method", "reject-all", "accepts-weak-sha1", "retries-2xx"}
+	const want = "receiver: mutants killed 3/3, misattributed 0\nsender: mutants killed 2/2, misattributed 0"
+	m, err := suites.RunMatrix(t.Context(), suites.MatrixScope{Names: few}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "receiver: mutants killed 3/3, misattributed 0\nsender: mutants killed 2/2, misattributed 0"
 	if !m.Sound() || m.Summary() != want {
 		t.Errorf("%s\nwant %s", m.Report(), want)
 	}

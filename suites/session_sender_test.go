@@ -43,6 +43,7 @@ func senderSpecimen(t *testing.T, profile, defect string) *suites.SenderSpecimen
 // A session judges a sender as it does a receiver, says when what runs will have
 // ended, writes what it observed, and listens no more afterwards.
 func TestSenderSession(t *testing.T) {
+	t.Parallel()
 	s := senderSpecimen(t, "standard-webhooks", "")
 	var addr string
 	s.Subject.Open = func(at string) (net.Listener, error) {
@@ -92,6 +93,7 @@ func TestSenderSession(t *testing.T) {
 
 // What holds a sender up is judged behind everything else, and little of it at a time.
 func TestHoldingCasesComeLater(t *testing.T) {
+	t.Parallel()
 	s := senderSpecimen(t, "standard-webhooks", "")
 	holding := []string{
 		"sender/timeout/no-answer", "sender/timeout/body-drips", "sender/timeout/head-drips", "sender/timeout/patient", "sender/timeout/slow-failure",

@@ -162,6 +162,7 @@ func TestInterrupted(t *testing.T) {
 }
 
 func TestFailFast(t *testing.T) {
+	t.Parallel()
 	s := specimen(t, "standard-webhooks", "compares-prefix-only")
 	cases := choose(t, "receiver/signature")
 	c := suites.Config{Subject: suites.Receiver(s.Subject), Cases: cases, Parallel: 1, FailFast: true, Seed: 1}
@@ -221,6 +222,7 @@ func (p *faultyProbe) Count(context.Context, string) (int, error) {
 }
 
 func TestPanicCostsOneCase(t *testing.T) {
+	t.Parallel()
 	s := specimen(t, "standard-webhooks", "")
 	s.Subject.Probe = &faultyProbe{}
 	run, err := complete(t, t.Context(), suites.Config{Subject: suites.Receiver(s.Subject), Cases: choose(t, "receiver/replay")})
@@ -239,6 +241,7 @@ func TestPanicCostsOneCase(t *testing.T) {
 }
 
 func TestScheduling(t *testing.T) {
+	t.Parallel()
 	s := specimen(t, "standard-webhooks", "")
 	serial := map[string]bool{}
 	cases := choose(t, "receiver/http/acknowledgement", "receiver/signature")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -33,6 +34,13 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("NO_COLOR", "1")
 			return nil
+		},
+		// [whole] is where there is time for everything.
+		Condition: func(cond string) (bool, error) {
+			if cond != "whole" {
+				return false, fmt.Errorf("there is no condition %q", cond)
+			}
+			return os.Getenv("HOOKANVIL_TESTS") == "whole" && !testing.Short(), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"receiver": startReceiver,

@@ -11,6 +11,9 @@ import (
 	"github.com/hookanvil/hookanvil/suites"
 )
 
+// whole tells whether there is time to try everything: HOOKANVIL_TESTS=whole.
+func whole() bool { return os.Getenv("HOOKANVIL_TESTS") == "whole" && !testing.Short() }
+
 // A target given to `go test ./suites/... -args --target URL` is judged by the
 // package above; this one has nothing to add, and must not stumble over its flags.
 func TestMain(m *testing.M) {

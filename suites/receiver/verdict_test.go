@@ -103,15 +103,14 @@ func TestStatusOfARefusal(t *testing.T) {
 		return fmt.Sprintf("HTTP/1.1 %03d Whatever\r\nContent-Length: 0\r\n\r\n", code.Load())
 	})
 	j := s.judge()
-	step := 1
-	if testing.Short() {
-		step = 23
-	}
 	judged := 0
-	for c := 100; c < 600; c += step {
+	for c := 100; c < 600; c++ {
 		for i, mutation := range forgeries {
 			if c < 200 && i > 0 {
 				break // an interim status is no answer, and waiting for one takes its time
+			}
+			if c >= 200 && !whole() && i != c%len(forgeries) {
+				continue
 			}
 			code.Store(int64(c))
 			r := j.Run(t.Context(), parseCase(t, "send: {mutate: {"+mutation+"}}\nexpect: rejected"))

@@ -209,10 +209,14 @@ func secretOf(p *profile.Profile, keys profile.Keys) string {
 func (t *trial) perform(ctx context.Context) {
 	lit := false
 	for i, trigger := range t.c.Trigger {
+		rest := trigger.After
 		if i > 0 && !trigger.Meanwhile {
 			t.settle(ctx)
+			// What was answered last, a 410 for instance, must have come through to the
+			// sender before it can be held against what it does next.
+			rest = max(rest, t.subject.Limits.Slack)
 		}
-		if !pause(ctx, trigger.After) {
+		if !pause(ctx, rest) {
 			return
 		}
 		if !lit {

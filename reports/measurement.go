@@ -170,6 +170,9 @@ type Threshold struct {
 	// Certain tells that nothing a busy generator does can break the condition, so that it
 	// counts although the run is invalid.
 	Certain bool `json:"certain,omitempty"`
+	// Timeless tells that the condition asks for counts alone, so that it counts although
+	// hits were late.
+	Timeless bool `json:"timeless,omitempty"`
 }
 
 // Capacity is what a search for the highest rate found.

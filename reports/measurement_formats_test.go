@@ -327,7 +327,26 @@ func TestMeasurementOutcome(t *testing.T) {
 		"invalid, and a forgery accepted": {func(m *reports.Measurement) {
 			m.Invalid, m.Thresholds[0] = []string{"lag"}, reports.Threshold{Certain: true}
 		}, reports.ExitFailed},
-		"interrupted":                       {func(m *reports.Measurement) { m.State = reports.Interrupted }, reports.ExitInterrupted},
+		"interrupted": {func(m *reports.Measurement) { m.State = reports.Interrupted }, reports.ExitInterrupted},
+		"invalid, and the counts hold": {func(m *reports.Measurement) {
+			m.Invalid, m.Thresholds[0].Timeless = []string{"lag"}, true
+		}, reports.ExitPassed},
+		"invalid, the counts hold, and a time": {func(m *reports.Measurement) {
+			m.Invalid, m.Thresholds = []string{"lag"}, append(m.Thresholds, reports.Threshold{Holds: true, Timeless: true})
+		}, reports.ExitInconclusive},
+		"invalid, and a count is broken that lag may have broken": {func(m *reports.Measurement) {
+			m.Invalid, m.Thresholds[0] = []string{"lag"}, reports.Threshold{Timeless: true}
+		}, reports.ExitInconclusive},
+		"invalid, the counts hold, and hits were dropped": {func(m *reports.Measurement) {
+			m.Invalid, m.Thresholds[0].Timeless, m.Generator.Dropped = []string{"lag"}, true, 100
+		}, reports.ExitInconclusive},
+		"invalid, the counts hold, and the clock jumped": {func(m *reports.Measurement) {
+			m.Invalid, m.Thresholds[0].Timeless, m.Generator.Clock = []string{"clock"}, true, 60_000
+		}, reports.ExitInconclusive},
+		"interrupted, and a forgery accepted": {func(m *reports.Measurement) {
+			m.State, m.Thresholds[0] = reports.Interrupted, reports.Threshold{Certain: true}
+		}, reports.ExitFailed},
+		"interrupted, and slow":             {func(m *reports.Measurement) { m.State, m.Thresholds[0].Holds = reports.Interrupted, false }, reports.ExitInterrupted},
 		"aborted":                           {func(m *reports.Measurement) { m.State = reports.Aborted }, reports.ExitInconclusive},
 		"aborted, and broken":               {func(m *reports.Measurement) { m.State, m.Thresholds[0].Holds = reports.Aborted, false }, reports.ExitFailed},
 		"nothing sent":                      {func(m *reports.Measurement) { m.Total = reports.Traffic{} }, reports.ExitInconclusive},

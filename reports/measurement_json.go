@@ -30,7 +30,7 @@ import (
 //	           and service{} from when it was begun, by what became of it; hdr is an
 //	           HdrHistogram in microseconds, V2 compressed, base64
 //	series[]   the run second by second
-//	thresholds[] {text, holds, got, unmeasured, certain}
+//	thresholds[] {text, holds, got, unmeasured, certain, timeless}
 //	capacity   {rate, low, high, unlimited, trials[]}: what a search found
 //
 // Empty fields are left out. The same measurement gives the same bytes.

@@ -13,7 +13,7 @@ func MeasurementMarkdown(w io.Writer, m Measurement) error {
 	code, reason := m.Outcome()
 	p.linef("### Load: %s", strings.ToLower(outcomes[code].word))
 	p.linef("")
-	p.linef("Sent %s to %s, profile %s, by %s: %s.", asCode(m.Plan), asCode(m.Subject.Target), asCode(m.Profile), asCode(m.Tool), reason)
+	p.linef("Sent %s to %s, profile %s, by %s: %s", asCode(m.Plan), asCode(m.Subject.Target), asCode(m.Profile), asCode(m.Tool), asCode(reason))
 	for _, why := range m.Invalid {
 		p.linef("")
 		p.linef("> **Invalid**: %s", asCode(why))

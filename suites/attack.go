@@ -459,9 +459,7 @@ func (a *Attack) Run(ctx context.Context, stdout io.Writer, show func(reports.Pu
 func (a *Attack) hold(m *reports.Measurement) {
 	m.Thresholds = nil
 	for _, t := range a.thresholds {
-		result := t.Of(m)
-		result.Certain = t.Certain()
-		m.Thresholds = append(m.Thresholds, result)
+		m.Thresholds = append(m.Thresholds, t.Of(m))
 	}
 }
 

@@ -96,7 +96,9 @@ func TestThresholds(t *testing.T) {
 			continue
 		}
 		want := reports.Threshold{Text: tt.text, Got: tt.got, Holds: tt.outcome == holds, Unmeasured: tt.outcome == unmeasured}
-		if diff := cmp.Diff(want, one.Of(measured())); diff != "" {
+		got := one.Of(measured())
+		got.Certain, got.Timeless = false, false // see TestKinds
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.text, diff)
 		}
 	}
@@ -245,6 +247,32 @@ func TestKinds(t *testing.T) {
 		}
 		if one.Certain() != tt.certain || one.Timeless() != tt.timeless {
 			t.Errorf("%s: certain %v, timeless %v", tt.text, one.Certain(), one.Timeless())
+		}
+		if got := one.Of(measured()); got.Certain != tt.certain || got.Timeless != tt.timeless {
+			t.Errorf("%s: it is told otherwise: %+v", tt.text, got)
+		}
+	}
+}
+
+// Where deliveries may have been sent long after they were signed, a refusal is not
+// certain to be the receiver's fault; a forgery is one at any time.
+func TestCertaintyOfTheTime(t *testing.T) {
+	for text, want := range map[string]bool{
+		"honest.refused == 0": false, "stale.accepted == 0": false, "forged.accepted == 0 and honest.refused == 0": false,
+		"forged.accepted == 0": true, "honest.effects.repeated == 0": true,
+	} {
+		one, err := threshold.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, disturb := range []func(g *reports.Generator){
+			func(g *reports.Generator) { g.Clock = 3_600_000 },
+			func(g *reports.Generator) { g.StallMax = 400_000 },
+		} {
+			m := measured()
+			if disturb(&m.Generator); one.Of(m).Certain != want {
+				t.Errorf("%s: certain %v", text, !want)
+			}
 		}
 	}
 }

@@ -212,49 +212,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// weigh joins what became of the thresholds. Where we did not keep time, it excuses what
-// is slow, lost or missing, but no forgery that was accepted; and that no time was kept
-// is no matter where none is asked for, every hit was begun and nothing is broken.
+// weigh is what became of the thresholds.
 func (t *trial) weigh(m *reports.Measurement) finding {
-	var broken, certain, unmeasured []string
-	timeless := true
-	for i, result := range m.Thresholds {
-		asked := t.c.Expect.Thresholds()[i]
-		timeless = timeless && asked.Timeless()
-		text := fmt.Sprintf("%s does not hold: %s", result.Text, result.Got)
-		switch {
-		case result.Unmeasured:
-			unmeasured = append(unmeasured, fmt.Sprintf("%s: %s", result.Text, result.Got))
-		case result.Holds:
-		case asked.Certain():
-			certain = append(certain, text)
-			fallthrough
-		default:
-			broken = append(broken, text)
-		}
-	}
-	excused := timeless && len(broken) == 0 && delivered(m)
+	verdict, reason := m.Weigh()
 	switch {
-	case len(m.Invalid) > 0 && len(certain) > 0:
-		return failed("%s", strings.Join(certain, "; "))
-	case len(m.Invalid) > 0 && !excused:
-		return inconclusive("the load was not sent as it should be, so that nothing can be said of the target: %s", strings.Join(m.Invalid, "; "))
-	case len(broken) > 0:
-		return failed("%s", strings.Join(broken, "; "))
-	case m.State == reports.Aborted:
-		return inconclusive("the load was ended early: %s", strings.Join(m.Notes, "; "))
-	case len(unmeasured) > 0:
-		return inconclusive("%s", strings.Join(unmeasured, "; "))
+	case verdict == reports.Pass:
+		return passed()
+	case verdict == reports.Inconclusive && len(m.Invalid) > 0:
+		reason += ": " + strings.Join(m.Invalid, "; ")
+	case verdict == reports.Inconclusive && m.State == reports.Aborted:
+		reason += ": " + strings.Join(m.Notes, "; ")
 	}
-	if doubt := m.Doubt(); doubt != "" {
-		return inconclusive("%s", doubt)
-	}
-	return passed()
-}
-
-// delivered tells that the load was sent, however evenly: nearly all hits were begun, and
-// none failed on this machine.
-func delivered(m *reports.Measurement) bool {
-	g := m.Generator
-	return g.Achieved >= 0.99*g.Target && float64(g.Dropped) <= 0.001*float64(m.Total.Planned) && m.Total.Errors["harness"] == 0
+	return finding{verdict, reason}
 }

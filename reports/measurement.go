@@ -181,8 +181,22 @@ type Capacity struct {
 	Low       float64 `json:"low"`                 // with a probability of 95 % it is from Low
 	High      float64 `json:"high"`                // to High; 0 where no rate was found at which they do not hold
 	Unlimited bool    `json:"unlimited,omitempty"` // they held at the highest rate that was tried
+	Ended     string  `json:"ended"`               // what ended the search: one of SearchEnds
 	Trials    []Trial `json:"trials"`
 }
+
+// What ends a search, unless it is Interrupted: bounds that are close enough, the highest
+// rate that was to be tried, the lowest, the time, or a generator that kept time no more.
+const (
+	EndedFound     = "found"
+	EndedHighest   = "highest rate"
+	EndedLowest    = "lowest rate"
+	EndedTime      = "time"
+	EndedGenerator = "generator"
+)
+
+// SearchEnds are all of them.
+var SearchEnds = []string{EndedFound, EndedHighest, EndedLowest, EndedTime, EndedGenerator, Interrupted}
 
 // Trial is one rate that was tried.
 type Trial struct {

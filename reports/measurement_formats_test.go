@@ -343,6 +343,27 @@ func TestMeasurementOutcome(t *testing.T) {
 		"invalid, the counts hold, and the clock jumped": {func(m *reports.Measurement) {
 			m.Invalid, m.Thresholds[0].Timeless, m.Generator.Clock = []string{"clock"}, true, 60_000
 		}, reports.ExitInconclusive},
+		"a search that found": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 9, High: 11, Ended: reports.EndedFound}
+		}, reports.ExitPassed},
+		"a search up to the highest rate": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 10, Unlimited: true, Ended: reports.EndedHighest}
+		}, reports.ExitPassed},
+		"a search that the generator ended": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 10, Unlimited: true, Ended: reports.EndedGenerator}
+		}, reports.ExitInconclusive},
+		"a search that the generator ended between bounds": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 8, High: 16, Ended: reports.EndedGenerator}
+		}, reports.ExitInconclusive},
+		"a search whose time was over before a limit": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 10, Unlimited: true, Ended: reports.EndedTime}
+		}, reports.ExitInconclusive},
+		"a search that found roughly": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 8, High: 16, Ended: reports.EndedTime}
+		}, reports.ExitPassed},
+		"a search that found no rate": {func(m *reports.Measurement) {
+			m.Capacity, m.Thresholds[0].Holds = &reports.Capacity{High: 1.5, Ended: reports.EndedLowest}, false
+		}, reports.ExitFailed},
 		"interrupted, and a forgery accepted": {func(m *reports.Measurement) {
 			m.State, m.Thresholds[0] = reports.Interrupted, reports.Threshold{Certain: true}
 		}, reports.ExitFailed},

@@ -31,7 +31,8 @@ import (
 //	           HdrHistogram in microseconds, V2 compressed, base64
 //	series[]   the run second by second
 //	thresholds[] {text, holds, got, unmeasured, certain, timeless}
-//	capacity   {rate, low, high, unlimited, trials[]}: what a search found
+//	capacity   {rate, low, high, unlimited, ended, trials[]}: what a search found, and what ended
+//	           it: "found", "highest rate", "lowest rate", "time", "generator" or "interrupted"
 //
 // Empty fields are left out. The same measurement gives the same bytes.
 func MeasurementJSON(w io.Writer, m Measurement) error {
@@ -281,6 +282,9 @@ func (c *Capacity) check() error {
 	}
 	if c.Rate < 0 || c.Low < 0 || c.High < c.Low && !c.Unlimited {
 		return fmt.Errorf("its capacity has bounds that cannot be: %g to %g", c.Low, c.High)
+	}
+	if !slices.Contains(SearchEnds, c.Ended) {
+		return fmt.Errorf("the search for its capacity ended by %q; it should be one of %s", c.Ended, strings.Join(SearchEnds, ", "))
 	}
 	for i, t := range c.Trials {
 		if t.Rate <= 0 || t.Throughput < 0 || t.P50 < 0 || t.P99 < 0 || t.Errors < 0 || t.Errors > 1 {

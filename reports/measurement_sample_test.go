@@ -106,7 +106,7 @@ func sampleSearch() reports.Measurement {
 	m.Notes, m.Thresholds = nil, []reports.Threshold{{Text: "honest.latency.p99 <= 20ms", Holds: true, Got: "honest.latency.p99 = 9.7ms"}}
 	m.Invalid = []string{"one hit in a hundred was begun more than 3.17 ms after it was due"}
 	m.State = reports.Aborted
-	m.Capacity = &reports.Capacity{Rate: 1480, Low: 1420, High: 1530, Trials: []reports.Trial{
+	m.Capacity = &reports.Capacity{Rate: 1480, Low: 1420, High: 1530, Ended: reports.EndedFound, Trials: []reports.Trial{
 		{Rate: 500, Throughput: 500, P50: 1.1, P99: 4, Held: true},
 		{Rate: 1000, Throughput: 1000, P50: 1.6, P99: 9, Held: true},
 		{Rate: 2000, Throughput: 1490, P50: 210, P99: 900, Errors: 0.12, Broken: []string{"honest.latency.p99 <= 20ms"}},

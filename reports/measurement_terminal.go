@@ -382,15 +382,33 @@ func asciiOr(ascii bool, of style) string {
 
 // Words tell what was found.
 func (c *Capacity) Words() string {
+	bounds := fmt.Sprintf("%.0f/s; with a probability of 95 %% from %.0f/s to %.0f/s, of %s", c.Rate, c.Low, c.High, plural(len(c.Trials), "trial"))
 	switch {
-	case c.Unlimited && c.Rate == 0:
-		return "no rate could be tried: the generator did not keep up with the lowest"
-	case c.Unlimited:
-		return fmt.Sprintf("at least %.0f/s: the thresholds held at the highest rate that could be tried", c.Rate)
+	case c.Rate == 0 && c.High == 0:
+		return "no rate could be tried: " + c.unfinished()
 	case c.Rate == 0:
 		return fmt.Sprintf("below %.0f/s: the thresholds did not hold at the lowest rate that was tried", c.High)
+	case !c.Unlimited && c.Ended == EndedGenerator:
+		return bounds + "; " + c.unfinished()
+	case !c.Unlimited:
+		return bounds
+	case c.Ended == EndedHighest:
+		return fmt.Sprintf("at least %.0f/s: the thresholds held at the highest rate that was to be tried", c.Rate)
 	}
-	return fmt.Sprintf("%.0f/s; with a probability of 95 %% from %.0f/s to %.0f/s, of %s", c.Rate, c.Low, c.High, plural(len(c.Trials), "trial"))
+	return fmt.Sprintf("at least %.0f/s: %s", c.Rate, c.unfinished())
+}
+
+// unfinished is why a search did not get to the limit; empty where it did.
+func (c *Capacity) unfinished() string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Ended == EndedGenerator:
+		return "beyond it the generator did not keep up, so that where the target's limit is was not found"
+	case c.Ended == EndedTime && c.High == 0:
+		return "the time was over before a rate was found at which the thresholds do not hold; allow for more (--within), or begin with a higher --rate"
+	}
+	return ""
 }
 
 func (s screen) thresholds(m Measurement) {

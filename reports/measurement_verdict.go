@@ -47,12 +47,15 @@ func (m *Measurement) Weigh() (Verdict, string) {
 			broken = append(broken, t.Text+" does not hold: "+t.Got)
 		}
 	}
+	unfinished := m.Capacity.unfinished()
 	excused := len(m.Invalid) == 0 || timeless && len(broken) == 0 && m.delivered()
 	switch {
 	case len(certain) > 0 && (m.State == Interrupted || len(m.Invalid) > 0):
 		return Fail, few(certain)
 	case m.State == Interrupted:
 		return Inconclusive, "the run was interrupted; what was measured until then is shown"
+	case unfinished != "":
+		return Inconclusive, "the search for the capacity did not get to its end: " + unfinished
 	case excused && len(broken) > 0:
 		return Fail, few(broken)
 	case !excused:

@@ -265,7 +265,8 @@ func (c *Comparison) correctness() []Compared {
 			rows = append(rows, wrongs(a.Class, "accepted", a.Accepted, b.Accepted))
 		}
 		if a.Effects != nil && b.Effects != nil {
-			rows = append(rows, wrongs(a.Class, "effects lost", a.Effects.Lost, b.Effects.Lost), wrongs(a.Class, "effects repeated", a.Effects.Repeated, b.Effects.Repeated))
+			rows = append(rows, wrongs(a.Class, "effects lost", a.Effects.Lost, b.Effects.Lost), wrongs(a.Class, "effects repeated", a.Effects.Repeated, b.Effects.Repeated),
+				wrongs(a.Class, "effects taken", a.Effects.Taken, b.Effects.Taken))
 		}
 	}
 	return rows

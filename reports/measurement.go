@@ -30,6 +30,7 @@ type Measurement struct {
 	Classes    []Traffic   `json:"classes"` // in the order of attack.Classes, without those that were not sent
 	Stages     []Stage     `json:"stages"`
 	Series     []Second    `json:"series"`
+	Controls   []Control   `json:"controls,omitempty"`
 	Thresholds []Threshold `json:"thresholds,omitempty"`
 	Capacity   *Capacity   `json:"capacity,omitempty"`
 }
@@ -62,8 +63,18 @@ type Traffic struct {
 	// other, error. Of an error it is the time until it was known.
 	Latency map[string]Distribution `json:"latency,omitempty"`
 	Service map[string]Distribution `json:"service,omitempty"`
-	// Effects is what a probe counted of accepted hits; nil where there is none.
+	// Effects is what a probe counted; nil where there is none. That of all hits is of
+	// accepted ones.
 	Effects *Effects `json:"effects,omitempty"`
+}
+
+// Control is a delivery by itself, before the load or after it.
+type Control struct {
+	When     string `json:"when"`  // before or after
+	Class    string `json:"class"` // honest or forged
+	Accepted bool   `json:"accepted"`
+	Got      string `json:"got"`            // "answered 401 Unauthorized"
+	Gone     bool   `json:"gone,omitempty"` // nothing listened
 }
 
 // ErrorKinds are the kinds of hits without a complete answer, in the order in which
@@ -79,11 +90,13 @@ var ErrorKinds = []string{
 	"harness",    // this machine ran out of file descriptors, ports or memory
 }
 
-// Effects are how often accepted deliveries took effect, by a probe.
+// Effects are how often deliveries took effect, by a probe: those that were accepted or,
+// of a class that must be refused, all, however they were answered.
 type Effects struct {
-	Examined int64 `json:"examined"` // distinct deliveries that were accepted and looked at
-	Lost     int64 `json:"lost"`     // of them, without effect
-	Repeated int64 `json:"repeated"` // of them, with more than one
+	Examined int64 `json:"examined"` // distinct deliveries that were looked up
+	Lost     int64 `json:"lost"`     // of them, accepted and without effect
+	Repeated int64 `json:"repeated"` // of them, accepted and with more than one
+	Taken    int64 `json:"taken"`    // of them, with an effect although they must be refused
 }
 
 // Distribution is of times in milliseconds.

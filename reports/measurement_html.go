@@ -19,6 +19,7 @@ func MeasurementHTML(w io.Writer, m Measurement) error {
 		Measurement
 		Word, Reason, Took, Style, Policy string
 		Rows                              []htmlRow
+		Effects, Beside                   []string
 		Thresholds                        []htmlThreshold
 		Charts                            []chart
 		Generator                         string
@@ -28,6 +29,14 @@ func MeasurementHTML(w io.Writer, m Measurement) error {
 	}
 	for _, t := range append(append([]Traffic{}, m.Classes...), m.Total) {
 		page.Rows = append(page.Rows, htmlRowOf(t))
+	}
+	for _, t := range m.Classes {
+		if t.Effects != nil {
+			page.Effects = append(page.Effects, inert(t.Class+": "+t.Effects.words(t.Class)))
+		}
+	}
+	for _, c := range m.Controls {
+		page.Beside = append(page.Beside, inert(c.words()))
 	}
 	for _, t := range m.Thresholds {
 		page.Thresholds = append(page.Thresholds, htmlThreshold{inert(t.Text), t.word(), inert(t.Got)})
@@ -277,7 +286,12 @@ var htmlPage = template.Must(template.New("load").Parse(`<!doctype html>
 <tr><th>class</th><th>planned</th><th>accepted</th><th>refused</th><th>unavailable</th><th>other</th><th>errors</th></tr>
 {{range .Rows}}<tr><td>{{.Class}}</td>{{range .Counts}}<td>{{.}}</td>{{end}}</tr>
 {{end}}</table>
-<h2>Latency, from when a hit was due</h2>
+{{range .Effects}}<p>{{.}}</p>
+{{end}}{{if .Beside}}<h2>Beside the load</h2>
+<ul>
+{{range .Beside}}<li>{{.}}</li>
+{{end}}</ul>
+{{end}}<h2>Latency, from when a hit was due</h2>
 <table>
 <tr><th>class</th><th>p50</th><th>p90</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th></tr>
 {{range .Rows}}<tr><td>{{.Class}}</td>{{range .Times}}<td>{{.}}</td>{{end}}</tr>

@@ -36,6 +36,16 @@ func MeasurementMarkdown(w io.Writer, m Measurement) error {
 		}
 		p.linef("| %s |", strings.Join(row, " | "))
 	}
+	for _, t := range m.Classes {
+		if t.Effects != nil {
+			p.linef("")
+			p.linef("%s: %s.", asCode(t.Class), t.Effects.words(t.Class))
+		}
+	}
+	for _, c := range m.Controls {
+		p.linef("")
+		p.linef("Beside the load: %s", asCode(c.words()))
+	}
 	p.thresholds(m)
 	p.capacity(m.Capacity)
 	g := m.Generator

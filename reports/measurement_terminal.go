@@ -24,6 +24,7 @@ func (t Terminal) WriteMeasurement(w io.Writer, m Measurement) error {
 	s.errors(m)
 	s.stages(m)
 	s.course(m)
+	s.controls(m)
 	s.generator(m)
 	s.capacity(m)
 	s.thresholds(m)
@@ -38,7 +39,8 @@ func (s screen) loadHeading(m Measurement) {
 	s.line("")
 	load := fmt.Sprintf("%s (%s model)", m.Plan, m.Model)
 	for _, fact := range [][2]string{
-		{cmp.Or(m.Subject.Role, "target"), m.Subject.Target}, {"profile", m.Profile}, {"load", load}, {"seed", strconv.FormatUint(m.Seed, 10)},
+		{cmp.Or(m.Subject.Role, "target"), m.Subject.Target}, {"profile", m.Profile}, {"load", load},
+		{"effects", cmp.Or(m.Subject.Probe, "not looked up: no probe is given")}, {"seed", strconv.FormatUint(m.Seed, 10)},
 	} {
 		s.paragraph(fmt.Sprintf("  %-10s", fact[0]), fact[1])
 	}
@@ -109,10 +111,56 @@ func (s screen) hits(m Measurement) {
 
 func (s screen) effects(m Measurement) {
 	for _, t := range m.Classes {
-		if e := t.Effects; e != nil {
-			s.paragraph("  ", fmt.Sprintf("%s: the effects of %d accepted deliveries were looked up: %d lost, %d repeated", t.Class, e.Examined, e.Lost, e.Repeated))
+		if t.Effects != nil {
+			s.paragraph("  ", t.Class+": "+t.Effects.words(t.Class))
 		}
 	}
+}
+
+// words say what a probe told of the deliveries of a class.
+func (e *Effects) words(class string) string {
+	if MustBeRefused(class) {
+		return fmt.Sprintf("the effects of %s were looked up, however they were answered: %d took effect", deliveries(e.Examined), e.Taken)
+	}
+	return fmt.Sprintf("the effects of %s that were accepted were looked up: %d lost, %d repeated", deliveries(e.Examined), e.Lost, e.Repeated)
+}
+
+func deliveries(n int64) string {
+	if n == 1 {
+		return "1 delivery"
+	}
+	return thousands(n) + " deliveries"
+}
+
+// controls tells of the deliveries before the load and after it.
+func (s screen) controls(m Measurement) {
+	if len(m.Controls) == 0 {
+		return
+	}
+	s.title("Beside the load", 0)
+	for _, c := range m.Controls {
+		v := Pass
+		switch {
+		case c.Gone, c.Class == "forged" && c.Accepted && c.When == "after":
+			v = Fail
+		case c.Accepted == (c.Class == "forged"):
+			v = Warn
+		}
+		s.marked(v, c.words())
+	}
+}
+
+// words say what became of a control.
+func (c Control) words() string {
+	article := "a "
+	if c.Class == "honest" {
+		article = "an "
+	}
+	outcome := "not accepted"
+	if c.Accepted {
+		outcome = "accepted"
+	}
+	return fmt.Sprintf("%s it, %s%s delivery was %s: %s", c.When, article, c.Class, outcome, c.Got)
 }
 
 // hitColour marks what should not be.

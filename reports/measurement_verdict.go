@@ -49,17 +49,25 @@ func (m *Measurement) Weigh() (Verdict, string) {
 	}
 	unfinished := m.Capacity.unfinished()
 	excused := len(m.Invalid) == 0 || timeless && len(broken) == 0 && m.delivered()
+	if len(m.Invalid) > 0 || m.State == Interrupted || unfinished != "" {
+		broken = certain
+	}
+	honest, forged := m.control("after", "honest"), m.control("after", "forged")
+	if honest.Gone {
+		broken = append(broken, "the target stopped serving: when the load was over, "+honest.Got)
+	}
+	if forged.Accepted {
+		broken = append(broken, "a forged delivery was accepted when the load was over"+m.before(forged))
+	}
 	switch {
-	case len(certain) > 0 && (m.State == Interrupted || len(m.Invalid) > 0):
-		return Fail, few(certain)
+	case len(broken) > 0:
+		return Fail, few(broken)
 	case m.State == Interrupted:
 		return Inconclusive, "the run was interrupted; what was measured until then is shown"
-	case unfinished != "":
-		return Inconclusive, "the search for the capacity did not get to its end: " + unfinished
-	case excused && len(broken) > 0:
-		return Fail, few(broken)
 	case !excused:
 		return Inconclusive, "the run is invalid: its figures tell of the generator, and not of the target"
+	case unfinished != "":
+		return Inconclusive, "the search for the capacity did not get to its end: " + unfinished
 	case m.State == Aborted:
 		return Inconclusive, "the run was ended early, so that the thresholds were not held against all of it"
 	case len(unmeasured) > 0:
@@ -72,7 +80,31 @@ func (m *Measurement) Weigh() (Verdict, string) {
 	if doubt := m.Doubt(); doubt != "" {
 		return Inconclusive, "the thresholds hold, yet " + doubt
 	}
+	if honest.Class != "" && !honest.Accepted {
+		return Inconclusive, "the honest delivery after it was not accepted: " + honest.Got
+	}
 	return Pass, fmt.Sprintf("%s %s", plural(len(m.Thresholds), "threshold"), verb(len(m.Thresholds), "holds", "hold"))
+}
+
+// control is the delivery by itself of a class; without a class where there was none.
+func (m *Measurement) control(when, class string) Control {
+	i := slices.IndexFunc(m.Controls, func(c Control) bool { return c.When == when && c.Class == class })
+	if i < 0 {
+		return Control{}
+	}
+	return m.Controls[i]
+}
+
+// before says what had become of a control before the load.
+func (m *Measurement) before(after Control) string {
+	switch before := m.control("before", after.Class); {
+	case before.Class == "":
+		return ""
+	case before.Accepted == after.Accepted:
+		return ", as it was before"
+	default:
+		return ", and not before: it was " + before.Got
+	}
 }
 
 // few lists the first of several sentences: all of them stand with the thresholds.

@@ -86,7 +86,7 @@ func TestThresholds(t *testing.T) {
 		// What was not measured does not hold, whatever else does.
 		{"tampered.accepted == 0", unmeasured, "tampered.accepted was not measured: nothing of it was sent"},
 		{"stale.latency.p99 <= 250ms", unmeasured, "stale.latency.p99 was not measured: nothing of it was refused"},
-		{"honest.accepted == 990 or forged.effects.lost == 0", unmeasured, "honest.accepted = 990, forged.effects.lost was not measured: no effect was looked up"},
+		{"honest.accepted == 990 or forged.effects.taken == 0", unmeasured, "honest.accepted = 990, forged.effects.taken was not measured: no effect was looked up"},
 		{"not (tampered.accepted == 0)", unmeasured, "tampered.accepted was not measured: nothing of it was sent"},
 		{"stages.never.honest.accepted == 0", unmeasured, "stages.never.honest.accepted was not measured: the run did not get to the stage"},
 	} {
@@ -207,7 +207,11 @@ func TestNames(t *testing.T) {
 	}
 	// What is documented can be asked for.
 	for _, doc := range threshold.Names() {
-		name := strings.Replace(doc.Name, "CLASS", "honest", 1)
+		class := "honest"
+		if strings.HasSuffix(doc.Name, ".taken") {
+			class = "forged"
+		}
+		name := strings.Replace(doc.Name, "CLASS", class, 1)
 		if strings.Contains(name, "…") {
 			continue
 		}
@@ -235,6 +239,8 @@ func TestKinds(t *testing.T) {
 		{"forged.accepted == 0 or honest.refused == 0", false, true},
 		{"not (forged.accepted > 0)", false, true},
 		{"honest.effects.lost == 0", false, true},
+		{"effects.repeated == 0", true, true},
+		{"forged.effects.taken == 0", true, true},
 		{"forged.other == 0", true, true},
 		{"honest.latency.p99 <= 1s", false, false},
 		{"forged.accepted == 0 or throughput > 5/s", false, false},

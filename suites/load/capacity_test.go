@@ -79,18 +79,26 @@ func TestCapacityWithoutALimit(t *testing.T) {
 		check   func(c reports.Capacity) bool
 	}{
 		{"above the highest rate", simulated{knee: 1e9, width: 0.01}, load.Search{From: 100, Most: 1000, Within: time.Hour, Each: time.Second},
-			func(c reports.Capacity) bool { return c.Unlimited && c.Rate == 1000 && c.High == 0 && c.Ended == reports.EndedHighest }},
+			func(c reports.Capacity) bool {
+				return c.Unlimited && c.Rate == 1000 && c.High == 0 && c.Ended == reports.EndedHighest
+			}},
 		{"the generator's limit", simulated{knee: 1e9, width: 0.01, limit: 1000}, load.Search{From: 100, Most: 100_000, Within: time.Hour, Each: time.Second},
 			func(c reports.Capacity) bool {
 				last := c.Trials[len(c.Trials)-1]
 				return c.Unlimited && c.Rate == 800 && last.Invalid && last.Rate == 1600 && !last.Held && c.Ended == reports.EndedGenerator
 			}},
 		{"below the lowest rate", simulated{knee: 0.1, width: 0.01}, load.Search{From: 100, Most: 1000, Within: time.Hour, Each: time.Second},
-			func(c reports.Capacity) bool { return !c.Unlimited && c.Rate == 0 && c.High > 0 && c.High < 4 && c.Ended == reports.EndedLowest }},
+			func(c reports.Capacity) bool {
+				return !c.Unlimited && c.Rate == 0 && c.High > 0 && c.High < 4 && c.Ended == reports.EndedLowest
+			}},
 		{"no time", simulated{knee: 5000, width: 0.01}, load.Search{From: 100, Most: 100_000, Within: 4 * time.Second, Each: time.Second},
-			func(c reports.Capacity) bool { return c.Unlimited && c.Rate <= 1600 && len(c.Trials) <= 4 && c.Ended == reports.EndedTime }},
+			func(c reports.Capacity) bool {
+				return c.Unlimited && c.Rate <= 1600 && len(c.Trials) <= 4 && c.Ended == reports.EndedTime
+			}},
 		{"the generator's limit below that of the target", simulated{knee: 1300, width: 0.001, limit: 1200}, load.Search{From: 100, Most: 100_000, Within: time.Hour, Each: time.Second},
-			func(c reports.Capacity) bool { return c.Unlimited && c.Rate == 800 && c.Ended == reports.EndedGenerator }},
+			func(c reports.Capacity) bool {
+				return c.Unlimited && c.Rate == 800 && c.Ended == reports.EndedGenerator
+			}},
 		{"a generator that stumbles between", simulated{knee: 1000, width: 0.001, stumbles: true}, load.Search{From: 100, Most: 100_000, Within: time.Hour, Each: time.Second},
 			func(c reports.Capacity) bool {
 				return !c.Unlimited && c.Rate > 800 && c.Rate < 1600 && c.Low <= 1000 && 1000 <= c.High && c.Ended == reports.EndedGenerator

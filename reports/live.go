@@ -106,6 +106,14 @@ func (l *Live) Clear() {
 	l.drawn = false
 }
 
+// Say writes a line above what is shown next.
+func (l *Live) Say(text string) {
+	l.Clear()
+	s := l.screen()
+	s.Width = longestPlain
+	fmt.Fprintln(l.Out, s.plain(text))
+}
+
 const (
 	panelLines   = 3
 	longestPlain = 400

@@ -83,7 +83,11 @@ func (m *Measurement) Weigh() (Verdict, string) {
 	if honest.Class != "" && !honest.Accepted {
 		return Inconclusive, "the honest delivery after it was not accepted: " + honest.Got
 	}
-	return Pass, fmt.Sprintf("%s %s", plural(len(m.Thresholds), "threshold"), verb(len(m.Thresholds), "holds", "hold"))
+	reason := fmt.Sprintf("%s %s", plural(len(m.Thresholds), "threshold"), verb(len(m.Thresholds), "holds", "hold"))
+	if len(m.Invalid) > 0 {
+		reason += ", by counts alone: the times tell of the generator"
+	}
+	return Pass, reason
 }
 
 // control is the delivery by itself of a class; without a class where there was none.

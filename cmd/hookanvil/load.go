@@ -70,7 +70,7 @@ could be concluded; 4 hookanvil itself failed; 130 interrupted.`,
 			return err
 		}
 		live := liveOn(os.Stderr)
-		m, err := attack.Run(ctx, cmd.OutOrStdout(), live.Show)
+		m, err := attack.Run(ctx, cmd.OutOrStdout(), suites.Screen{Show: live.Show, Say: live.Say})
 		live.Clear()
 		var unready suites.Unready
 		switch {

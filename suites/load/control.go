@@ -30,7 +30,6 @@ type Witness struct {
 	closes   bool // the target closes its connections after an answer
 	sample   []attack.Delivery
 	counted  int // the total that a probe which is not keyed told of before the load
-	notes    []string
 }
 
 // NewWitness returns one whose deliveries are not those of a load with the same seed.
@@ -77,6 +76,7 @@ func (w *Witness) control(ctx context.Context, when string, class attack.Class) 
 	if err != nil {
 		return c, token, err
 	}
+	r.KeepAlive = true // as the load does: what closes then closes of its own
 	x := wire.Do(ctx, w.receiver.Endpoint, r.Script(), wire.Limits{Total: w.receiver.Timeout})
 	label := "control " + when
 	if class != attack.Honest {
@@ -123,28 +123,32 @@ func (w *Witness) accepts(r wire.Response) bool {
 	return w.receiver.Profile.Succeeds(r.Status)
 }
 
-// Begin sends an honest and a forged delivery before a load. It returns why a load would
-// say nothing: the honest one was not accepted, or the probe shows no effect of it.
-func (w *Witness) Begin(ctx context.Context) (why string, err error) {
+// Unready is why a load would say nothing of the receiver, before any was sent.
+type Unready struct{ Reason, Advice string }
+
+func (u Unready) Error() string {
+	return fmt.Sprintf("put a load on the target: %s, so that a load would say nothing; %s", u.Reason, u.Advice)
+}
+
+// Begin sends an honest and a forged delivery before a load. The error is an Unready where
+// the honest one was not accepted, or the probe shows no effect of it.
+func (w *Witness) Begin(ctx context.Context) error {
 	if err := w.count(ctx, 0); err != nil {
-		return "effects cannot be looked up: " + err.Error(), ctx.Err()
+		return cmp.Or(ctx.Err(), blind(err))
 	}
 	honest, token, err := w.control(ctx, "before", attack.Honest)
 	if err = cmp.Or(ctx.Err(), err); err != nil {
-		return "", err
+		return err
 	}
 	if !honest.Accepted {
-		return "an honest delivery before it was not accepted: " + honest.Got, nil
+		return Unready{"an honest delivery before it was not accepted: " + honest.Got, "check --target, --profile and --secret, and see hookanvil send"}
 	}
-	if why := w.shows(ctx, token); why != "" {
-		return why, ctx.Err()
+	if err := w.shows(ctx, token); err != nil {
+		return cmp.Or(ctx.Err(), err)
 	}
 	forged, _, err := w.control(ctx, "before", attack.Forged)
-	if err = cmp.Or(ctx.Err(), err); err != nil {
-		return "", err
-	}
 	w.controls = append(w.controls, honest, forged)
-	return "", nil
+	return cmp.Or(ctx.Err(), err)
 }
 
 // Closes tells that the target closed the connection of an honest delivery.

@@ -33,35 +33,44 @@ func (w *Witness) count(ctx context.Context, least int) (err error) {
 	return err
 }
 
-// shows tells why the probe does not show the effect of a delivery that was accepted;
-// empty where it does.
-func (w *Witness) shows(ctx context.Context, token string) string {
+// shows makes sure that the probe shows the effect of a delivery that was accepted.
+func (w *Witness) shows(ctx context.Context, token string) error {
 	if w.receiver.Probe == nil {
-		return ""
+		return nil
 	}
 	before, seen := w.counted, false
 	var err error
 	if w.receiver.Probe.Keyed() {
-		counts, failed := w.settled(ctx, []string{token})
-		err, seen = failed, counts[token] > 0
+		var counts map[string]int
+		counts, err = w.settled(ctx, []string{token})
+		seen = counts[token] > 0
 	} else {
 		err = w.count(ctx, before+1)
 		seen = w.counted > before
 	}
 	switch {
 	case err != nil:
-		return "effects cannot be looked up: " + err.Error()
+		return blind(err)
 	case !seen:
-		return fmt.Sprintf("an honest delivery before it was accepted, and the probe (%s) showed no effect of it within %s", w.receiver.Probe, w.receiver.Settle)
+		return Unready{
+			fmt.Sprintf("an honest delivery before it was accepted, and the probe (%s) showed no effect of it within %s", w.receiver.Probe, w.receiver.Settle),
+			"check the probe: {token} stands for the delivery's id",
+		}
 	}
-	return ""
+	return nil
 }
 
-// Effects looks up what became of the deliveries of a load that is over.
-func (w *Witness) Effects(ctx context.Context, m *reports.Measurement) error {
+// blind is what a probe that cannot be read makes of a load.
+func blind(err error) error {
+	return Unready{"its effects cannot be looked up: " + err.Error(), "check the probe, or leave it out"}
+}
+
+// Effects looks up what became of the deliveries of a load that is over. The notes say
+// what may have been missed.
+func (w *Witness) Effects(ctx context.Context, m *reports.Measurement) (notes []string, err error) {
 	switch {
 	case w.receiver.Probe == nil:
-		return nil
+		return nil, nil
 	case !w.receiver.Probe.Keyed():
 		return w.countTotal(ctx, m)
 	}
@@ -83,7 +92,7 @@ func (w *Witness) Effects(ctx context.Context, m *reports.Measurement) error {
 		err = w.lookUp(ctx, refusable, counts)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(accepted) > 0 {
 		m.Total.Effects = effectsOf("", accepted, counts)
@@ -94,8 +103,7 @@ func (w *Witness) Effects(ctx context.Context, m *reports.Measurement) error {
 			m.Classes[i].Effects = effectsOf(class, tokens, counts)
 		}
 	}
-	w.tellSample(m, len(accepted))
-	return nil
+	return missed(m, len(accepted)), nil
 }
 
 // takesEffect tells of classes whose deliveries, once accepted, must have had an effect.
@@ -125,7 +133,7 @@ func (w *Witness) total(ctx context.Context, least int) (int, error) {
 // countTotal compares what a total has grown by with the deliveries that were accepted.
 // One that was sent and not accepted may have taken effect all the same: it is not held
 // against the target.
-func (w *Witness) countTotal(ctx context.Context, m *reports.Measurement) error {
+func (w *Witness) countTotal(ctx context.Context, m *reports.Measurement) (notes []string, err error) {
 	var accepted, possible int64
 	for _, one := range m.Classes {
 		if class := attack.Class(one.Class); class == attack.Honest || class == attack.Oversized {
@@ -134,7 +142,7 @@ func (w *Witness) countTotal(ctx context.Context, m *reports.Measurement) error 
 	}
 	before := w.counted
 	if err := w.count(ctx, before+int(accepted)); err != nil || accepted == 0 {
-		return err
+		return nil, err
 	}
 	grown := int64(w.counted - before)
 	effects := &reports.Effects{Examined: accepted, Lost: max(0, accepted-grown), Repeated: max(0, grown-possible)}
@@ -144,18 +152,19 @@ func (w *Witness) countTotal(ctx context.Context, m *reports.Measurement) error 
 			m.Classes[i].Effects = effects
 		}
 	}
-	w.notes = []string{fmt.Sprintf("the probe counted %d effects of %d deliveries that were accepted: it cannot tell them apart, so that a loss and a repetition may cancel each other out", grown, accepted)}
-	return nil
+	return []string{fmt.Sprintf("the probe counted %d effects of %d deliveries that were accepted: it cannot tell them apart, so that a loss and a repetition may cancel each other out", grown, accepted)}, nil
 }
 
-// tellSample says how much was looked up, and what may have been missed.
-func (w *Witness) tellSample(m *reports.Measurement, examined int) {
-	w.notes = nil
-	if of := m.Total.Accepted; examined > 0 && int64(examined) < of {
-		// Where none of n is wrong, more than 3/n are with a probability of 5 % at most.
-		w.notes = []string{fmt.Sprintf("the effects of %d distinct deliveries were looked up, of %d that were accepted, at random where there are more than %d of a class: what befalls more than %.2g%% of them is found with 95%% confidence",
-			examined, of, mostExamined, 300/float64(examined))}
+// missed says what may not have been seen where a class had more deliveries than are
+// looked up.
+func missed(m *reports.Measurement, examined int) []string {
+	sampled := slices.ContainsFunc(m.Classes, func(t reports.Traffic) bool { return t.Planned > mostExamined && takesEffect(attack.Class(t.Class)) })
+	if examined == 0 || !sampled {
+		return nil
 	}
+	// Where none of n is wrong, more than 3/n are with a probability of 5 % at most.
+	return []string{fmt.Sprintf("of %d deliveries that were accepted the effects of %d were looked up, at random where a class has more than %d: what befalls more than %.2g%% of them is found with 95%% confidence",
+		m.Total.Accepted, examined, mostExamined, 300/float64(examined))}
 }
 
 // patience is how long is waited for effects: as long as they go on showing, since what is

@@ -125,10 +125,11 @@ func (t *trial) judge(ctx context.Context) finding {
 	}
 	m.Controls = []reports.Control{before}
 	if counts && ctx.Err() == nil {
-		if err := t.Effects(ctx, &m); err != nil {
+		notes, err := t.Effects(ctx, &m)
+		if err != nil {
 			return inconclusive("effects could not be counted: %s", err)
 		}
-		t.tellEffects(&m)
+		t.tellEffects(&m, notes)
 	}
 	for _, one := range t.c.Expect.Thresholds() {
 		m.Thresholds = append(m.Thresholds, one.Of(&m))

@@ -27,9 +27,9 @@ func (t *trial) tell(m *reports.Measurement) {
 }
 
 // tellEffects says how much was looked up, and what may have been missed.
-func (t *trial) tellEffects(m *reports.Measurement) {
+func (t *trial) tellEffects(m *reports.Measurement, notes []string) {
 	if e := m.Total.Effects; e != nil {
-		t.figure("effects examined", float64(e.Examined), "count", cmp.Or(strings.Join(t.notes, "; "), "every accepted delivery was looked up"))
+		t.figure("effects examined", float64(e.Examined), "count", cmp.Or(strings.Join(notes, "; "), "every accepted delivery was looked up"))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -18,6 +19,8 @@ import (
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/google/go-cmp/cmp"
+	prometheus "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"golang.org/x/net/html"
 
@@ -97,6 +100,63 @@ func TestMeasurementInjection(t *testing.T) {
 		}
 	}
 	t.Logf("injection payloads neutralised %d", neutralised)
+}
+
+// Prometheus's own parser reads what is written for it, whatever stands in the labels.
+func TestPrometheusReadsMeasurement(t *testing.T) {
+	read := func(m reports.Measurement) map[string]*prometheus.MetricFamily {
+		t.Helper()
+		var b bytes.Buffer
+		must(t, reports.MeasurementPrometheus(&b, m))
+		var parser expfmt.TextParser
+		families, err := parser.TextToMetricFamilies(&b)
+		must(t, err)
+		return families
+	}
+	families := read(sampleSearch())
+	labels := func(m *prometheus.Metric) string {
+		var all []string
+		for _, l := range m.GetLabel() {
+			all = append(all, l.GetValue())
+		}
+		return strings.Join(all, " ")
+	}
+	got := map[string]float64{}
+	for name, f := range families {
+		for _, m := range f.GetMetric() {
+			at := strings.TrimPrefix(name, "hookanvil_load_") + " " + labels(m)
+			got[at] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetSummary().GetSampleSum()
+			for _, q := range m.GetSummary().GetQuantile() {
+				got[fmt.Sprintf("%s %g", at, q.GetQuantile())] = q.GetValue()
+			}
+		}
+	}
+	honest := sampleSearch().Classes[0].Latency["accepted"]
+	for at, want := range map[string]float64{
+		"hits_total honest accepted":                 8900,
+		"hits_total forged refused":                  999,
+		"errors_total honest timeout":                7,
+		"valid ":                                     0,
+		"latency_seconds honest accepted 0.99":       honest.P99 / 1000,
+		"latency_seconds honest accepted":            honest.Mean * 8900 / 1000,
+		"effects_wrong honest lost":                  1,
+		"effects_wrong forged taken":                 1,
+		"control_accepted after honest":              0,
+		"control_accepted after forged":              1,
+		"threshold_holds honest.latency.p99 <= 20ms": 1,
+		"capacity low":                               1420,
+		"generator_dropped ":                         2,
+	} {
+		if v, there := got[at]; !there || math.Abs(v-want) > 1e-9*math.Abs(want) {
+			t.Errorf("%s is %v (there: %v), want %v", at, v, there, want)
+		}
+	}
+	for name, payload := range payloads {
+		info := read(loadEverywhere(payload))["hookanvil_load_info"].GetMetric()
+		if len(info) != 1 || len(info[0].GetLabel()) != 6 {
+			t.Errorf("%s: %v", name, info)
+		}
+	}
 }
 
 // checkOneLine makes sure that nothing in out is a control character, or turns the

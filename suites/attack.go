@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -720,6 +721,9 @@ func (r *resultFiles) write(result *vegeta.Result) {
 	}
 	kept := reports.InertResult(*result)
 	kept.URL = r.url[1]
+	if kept.Error == "" && kept.Code >= 400 { // as vegeta's own results have it, which it plots by
+		kept.Error = strconv.Itoa(int(kept.Code)) + " " + http.StatusText(int(kept.Code))
+	}
 	for _, f := range r.files {
 		if err := f.encode.Encode(&kept); err != nil {
 			r.failed = fmt.Errorf("write report %s: %w", f.path, err)

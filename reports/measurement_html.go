@@ -39,7 +39,7 @@ func MeasurementHTML(w io.Writer, m Measurement) error {
 		page.Beside = append(page.Beside, inert(c.words()))
 	}
 	for _, t := range m.Thresholds {
-		page.Thresholds = append(page.Thresholds, htmlThreshold{inert(t.Text), t.word(), inert(t.Got)})
+		page.Thresholds = append(page.Thresholds, htmlThreshold{inert(t.Text), t.word(), inert(t.Got), string(m.verdictOf(t))})
 	}
 	g := m.Generator
 	page.Generator = fmt.Sprintf("%.1f of %.1f hits/s, lag p99 %s, %s dropped, CPU %.0f %%, longest stall %s",
@@ -64,7 +64,7 @@ func inertMeasurement(m Measurement) Measurement {
 	return m
 }
 
-type htmlThreshold struct{ Text, Word, Got string }
+type htmlThreshold struct{ Text, Word, Got, Verdict string }
 
 type htmlRow struct {
 	Class  string
@@ -299,7 +299,7 @@ var htmlPage = template.Must(template.New("load").Parse(`<!doctype html>
 {{if .Thresholds}}<h2>Thresholds</h2>
 <table class="words">
 <tr><th>threshold</th><th>holds</th><th>measured</th></tr>
-{{range .Thresholds}}<tr><td>{{.Text}}</td><td>{{.Word}}</td><td>{{.Got}}</td></tr>
+{{range .Thresholds}}<tr><td>{{.Text}}</td><td class="{{.Verdict}}">{{.Word}}</td><td>{{.Got}}</td></tr>
 {{end}}</table>
 {{end}}{{range .Charts}}<h2>{{.Title}}</h2>
 <svg viewBox="0 0 860 240" role="img" aria-label="{{.Title}}">

@@ -433,7 +433,7 @@ func (c *Capacity) Words() string {
 	bounds := fmt.Sprintf("%.0f/s; with a probability of 95 %% from %.0f/s to %.0f/s, of %s", c.Rate, c.Low, c.High, plural(len(c.Trials), "trial"))
 	switch {
 	case c.Rate == 0 && c.High == 0:
-		return "no rate could be tried: " + c.unfinished()
+		return "none was found: " + c.unfinished()
 	case c.Rate == 0:
 		return fmt.Sprintf("below %.0f/s: the thresholds did not hold at the lowest rate that was tried", c.High)
 	case !c.Unlimited && c.Ended == EndedGenerator:
@@ -451,8 +451,12 @@ func (c *Capacity) unfinished() string {
 	switch {
 	case c == nil:
 		return ""
+	case c.Ended == EndedGenerator && c.Rate == 0:
+		return "the generator did not even keep up at the rate that was tried first"
 	case c.Ended == EndedGenerator:
-		return "beyond it the generator did not keep up, so that where the target's limit is was not found"
+		return "beyond it the generator did not keep up, so that the target's limit was not found"
+	case c.Ended == EndedTime && c.Rate == 0 && c.High == 0:
+		return "the time was over before a trial was; allow for more (--within)"
 	case c.Ended == EndedTime && c.High == 0:
 		return "the time was over before a rate was found at which the thresholds do not hold; allow for more (--within), or begin with a higher --rate"
 	}
@@ -465,14 +469,7 @@ func (s screen) thresholds(m Measurement) {
 	}
 	s.title("Thresholds", 0)
 	for _, t := range m.Thresholds {
-		v := Fail
-		switch {
-		case t.Unmeasured:
-			v = Inconclusive
-		case t.Holds:
-			v = Pass
-		}
-		s.marked(v, fmt.Sprintf("%s: %s (%s)", t.Text, t.word(), t.Got))
+		s.marked(m.verdictOf(t), fmt.Sprintf("%s: %s (%s)", t.Text, t.word(), t.Got))
 	}
 }
 

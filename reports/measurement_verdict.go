@@ -87,7 +87,25 @@ func (m *Measurement) Weigh() (Verdict, string) {
 	if len(m.Invalid) > 0 {
 		reason += ", by counts alone: the times tell of the generator"
 	}
+	if m.Capacity != nil {
+		reason = "the capacity is " + m.Capacity.Words()
+	}
 	return Pass, reason
+}
+
+// verdictOf is that of a threshold by itself: inconclusive where it was not measured, or
+// may be the generator's doing.
+func (m *Measurement) verdictOf(t Threshold) Verdict {
+	valid := len(m.Invalid) == 0
+	switch {
+	case t.Unmeasured:
+		return Inconclusive
+	case t.Holds && (valid || t.Timeless && m.delivered()):
+		return Pass
+	case !t.Holds && (valid || t.Certain):
+		return Fail
+	}
+	return Inconclusive
 }
 
 // control is the delivery by itself of a class; without a class where there was none.
@@ -162,8 +180,11 @@ func (m *Measurement) Doubt() string {
 	return ""
 }
 
-// took is how long the run lasted.
+// took is how long the run lasted; nothing of a search, of which it is one of many.
 func (m *Measurement) took() string {
+	if m.Capacity != nil {
+		return ""
+	}
 	if d := m.Ended.Sub(m.Started); d > 0 {
 		return fmt.Sprintf(" in %.1f s", d.Seconds())
 	}

@@ -604,6 +604,7 @@ func (a *Attack) findCapacity(ctx context.Context, w *load.Witness, results *res
 		if err != nil {
 			return load.Tried{}, err
 		}
+		sayTrial(screen, rate, m)
 		tried := load.Tried{Measurement: m, Held: m.ExitCode() == reports.ExitPassed}
 		for _, t := range m.Thresholds {
 			if !t.Holds {
@@ -622,6 +623,15 @@ func (a *Attack) findCapacity(ctx context.Context, w *load.Witness, results *res
 		m.State = reports.Interrupted
 	}
 	return m, nil
+}
+
+// sayTrial tells of a trial that is over: a search takes minutes.
+func sayTrial(screen Screen, rate float64, m reports.Measurement) {
+	code, why := m.Outcome()
+	if code == reports.ExitInterrupted {
+		return
+	}
+	screen.say("tried %.0f/s: %s", rate, why)
 }
 
 // measurementReports reads --report. Some formats are written as the load goes, so that

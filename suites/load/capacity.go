@@ -182,7 +182,8 @@ func (f *finder) unlimited(why string) {
 
 // narrow finds the limit between two rates.
 func (f *finder) narrow(ctx context.Context, low, high float64) error {
-	b := newBelief(low/1.25, min(high*1.25, f.Most*1.25))
+	// A trial may have come out wrong that set a bound: the limit may lie beyond it.
+	b := newBelief(low/4, min(high*4, f.Most*1.25))
 	for _, t := range f.found.Trials {
 		b.learn(t)
 	}
@@ -216,7 +217,7 @@ type belief struct {
 }
 
 const (
-	places = 300  // rates that are told apart
+	places = 800  // rates that are told apart
 	wrong  = 0.02 // chance that a trial comes out wrong, far from the limit
 )
 

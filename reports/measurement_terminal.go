@@ -92,12 +92,17 @@ func (s screen) hits(m Measurement) {
 		rows = append(slices.Clone(rows), m.Total)
 	}
 	for _, t := range rows {
-		counts := []int64{t.Planned, t.Accepted, t.Refused, t.Unavailable, t.Other, t.Failed()}
+		counts := t.outcomes()
 		cells := make([]string, len(counts))
 		for i, n := range counts {
 			cells[i] = s.zero(n)
 		}
-		s.row("", "  "+clip(inert(cmp.Or(t.Class, "all")), classWidth-2), classWidth, cells, width, func(i int) string { return hitColour(t, i, counts[i]) })
+		s.row("", "  "+clip(inert(cmp.Or(t.Class, "all")), classWidth-2), classWidth, cells, width, func(i int) string {
+			if counts[i] == 0 {
+				return dim
+			}
+			return styles[t.amiss(i)].color
+		})
 		if t.Planned > 0 {
 			shares := []string{share(t.Planned, m.Total.Planned)}
 			for _, n := range counts[1:] {
@@ -163,16 +168,22 @@ func (c Control) words() string {
 	return fmt.Sprintf("%s it, %s%s delivery was %s: %s", c.When, article, c.Class, outcome, c.Got)
 }
 
-// hitColour marks what should not be.
-func hitColour(t Traffic, i int, n int64) string {
+// outcomes are the columns of the table of hits.
+func (t Traffic) outcomes() []int64 {
+	return []int64{t.Planned, t.Accepted, t.Refused, t.Unavailable, t.Other, t.Failed()}
+}
+
+// amiss marks a column of the table that should be empty: by Fail what is wrong, and by
+// Warn what was not served.
+func (t Traffic) amiss(i int) Verdict {
 	const accepted, refused = 1, 2
 	switch {
-	case n == 0:
-		return dim
+	case t.outcomes()[i] == 0:
+		return ""
 	case i == accepted && MustBeRefused(t.Class), i == refused && t.Class == "honest":
-		return styles[Fail].color
+		return Fail
 	case i > refused && t.Class != "oversized":
-		return styles[Warn].color
+		return Warn
 	}
 	return ""
 }

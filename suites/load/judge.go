@@ -80,10 +80,6 @@ type finding struct {
 
 func passed() finding { return finding{verdict: reports.Pass} }
 
-func failed(format string, args ...any) finding {
-	return finding{reports.Fail, fmt.Sprintf(format, args...)}
-}
-
 func inconclusive(format string, args ...any) finding {
 	return finding{reports.Inconclusive, fmt.Sprintf(format, args...)}
 }

@@ -264,7 +264,11 @@ func (c *Comparison) correctness() []Compared {
 		if MustBeRefused(a.Class) {
 			rows = append(rows, wrongs(a.Class, "accepted", a.Accepted, b.Accepted))
 		}
-		if a.Effects != nil && b.Effects != nil {
+		switch {
+		case a.Effects == nil || b.Effects == nil:
+		case MustBeRefused(a.Class):
+			rows = append(rows, wrongs(a.Class, "effects taken", a.Effects.Taken, b.Effects.Taken))
+		default:
 			rows = append(rows, wrongs(a.Class, "effects lost", a.Effects.Lost, b.Effects.Lost), wrongs(a.Class, "effects repeated", a.Effects.Repeated, b.Effects.Repeated))
 		}
 	}

@@ -56,6 +56,9 @@ func (l *Live) Show(p Pulse) {
 	if l.Overwrite {
 		every = redrawEvery
 	}
+	if p.At < l.last { // another run, as in a search
+		l.started, l.last, l.p99s, l.second = false, 0, nil, 0
+	}
 	l.note(p)
 	if l.started && p.At-l.last < every || !l.Overwrite && p.At < every {
 		return
@@ -68,9 +71,9 @@ func (l *Live) Show(p Pulse) {
 	l.askLag(p)
 	s := l.screen()
 	text := fmt.Sprintf("load: %s of %s", short(p.At), short(p.At+p.Left))
-	for _, part := range [][]string{{p.Stage}, l.ratesOf(p), l.countsOf(p)} {
-		if text += "; "; len(part) > 0 {
-			text += strings.Join(part, ", ")
+	for _, part := range []string{p.Stage, strings.Join(l.ratesOf(p), ", "), strings.Join(l.countsOf(p), ", ")} {
+		if part != "" {
+			text += "; " + part
 		}
 	}
 	s.Width = longestPlain // nobody's screen
@@ -104,6 +107,14 @@ func (l *Live) Clear() {
 	}
 	fmt.Fprintf(l.Out, "\r\x1b[%dA\x1b[J", panelLines)
 	l.drawn = false
+}
+
+// Say writes a line above what is shown next.
+func (l *Live) Say(text string) {
+	l.Clear()
+	s := l.screen()
+	s.Width = longestPlain
+	fmt.Fprintln(l.Out, s.plain(text))
 }
 
 const (

@@ -57,6 +57,31 @@ func TestLiveOnATerminal(t *testing.T) {
 	}
 }
 
+// A search is one run after another: each is shown as the first was.
+func TestLiveOfSeveralRuns(t *testing.T) {
+	for _, overwrite := range []bool{false, true} {
+		once := pulses("first")
+		l := reports.Live{Screen: reports.Terminal{Width: 100, ASCII: true}, Overwrite: overwrite}
+		one := strings.Count(shown(l, once), "first")
+		both := shown(l, append(once, pulses("second")...))
+		if n := strings.Count(both, "second"); n != one || one == 0 {
+			t.Errorf("the first is shown %d times, the second %d times", one, n)
+		}
+	}
+}
+
+// What is said stands above the panel, inert.
+func TestLiveSays(t *testing.T) {
+	var b bytes.Buffer
+	l := reports.Live{Screen: reports.Terminal{Width: 80, ASCII: true}, Overwrite: true, Out: &b}
+	l.Show(pulses("run")[0])
+	before := b.Len()
+	l.Say("tried \x1b[2J it")
+	if got := b.String()[before:]; got != "\r\x1b[3A\x1b[Jtried \\x1b[2J it\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 var escapes = regexp.MustCompile(`\x1b\[[0-9]*[A-Za-z]|\r`)
 
 // A line that wraps would leave its beginning behind when it is drawn over.

@@ -30,6 +30,7 @@ type Measurement struct {
 	Classes    []Traffic   `json:"classes"` // in the order of attack.Classes, without those that were not sent
 	Stages     []Stage     `json:"stages"`
 	Series     []Second    `json:"series"`
+	Controls   []Control   `json:"controls,omitempty"`
 	Thresholds []Threshold `json:"thresholds,omitempty"`
 	Capacity   *Capacity   `json:"capacity,omitempty"`
 }
@@ -62,8 +63,18 @@ type Traffic struct {
 	// other, error. Of an error it is the time until it was known.
 	Latency map[string]Distribution `json:"latency,omitempty"`
 	Service map[string]Distribution `json:"service,omitempty"`
-	// Effects is what a probe counted of accepted hits; nil where there is none.
+	// Effects is what a probe counted; nil where there is none. That of all hits is of
+	// accepted ones.
 	Effects *Effects `json:"effects,omitempty"`
+}
+
+// Control is a delivery by itself, before the load or after it.
+type Control struct {
+	When     string `json:"when"`  // before or after
+	Class    string `json:"class"` // honest or forged
+	Accepted bool   `json:"accepted"`
+	Got      string `json:"got"`            // "answered 401 Unauthorized"
+	Gone     bool   `json:"gone,omitempty"` // nothing listened
 }
 
 // ErrorKinds are the kinds of hits without a complete answer, in the order in which
@@ -79,11 +90,13 @@ var ErrorKinds = []string{
 	"harness",    // this machine ran out of file descriptors, ports or memory
 }
 
-// Effects are how often accepted deliveries took effect, by a probe.
+// Effects are how often deliveries took effect, by a probe: those that were accepted or,
+// of a class that must be refused, all, however they were answered.
 type Effects struct {
-	Examined int64 `json:"examined"` // distinct deliveries that were accepted and looked at
-	Lost     int64 `json:"lost"`     // of them, without effect
-	Repeated int64 `json:"repeated"` // of them, with more than one
+	Examined int64 `json:"examined"` // distinct deliveries that were looked up
+	Lost     int64 `json:"lost"`     // of them, accepted and without effect
+	Repeated int64 `json:"repeated"` // of them, accepted and with more than one
+	Taken    int64 `json:"taken"`    // of them, with an effect although they must be refused
 }
 
 // Distribution is of times in milliseconds.
@@ -170,6 +183,9 @@ type Threshold struct {
 	// Certain tells that nothing a busy generator does can break the condition, so that it
 	// counts although the run is invalid.
 	Certain bool `json:"certain,omitempty"`
+	// Timeless tells that the condition asks for counts alone, so that it counts although
+	// hits were late.
+	Timeless bool `json:"timeless,omitempty"`
 }
 
 // Capacity is what a search for the highest rate found.
@@ -178,8 +194,22 @@ type Capacity struct {
 	Low       float64 `json:"low"`                 // with a probability of 95 % it is from Low
 	High      float64 `json:"high"`                // to High; 0 where no rate was found at which they do not hold
 	Unlimited bool    `json:"unlimited,omitempty"` // they held at the highest rate that was tried
+	Ended     string  `json:"ended"`               // what ended the search: one of SearchEnds
 	Trials    []Trial `json:"trials"`
 }
+
+// What ends a search, unless it is Interrupted: bounds that are close enough, the highest
+// rate that was to be tried, the lowest, the time, or a generator that kept time no more.
+const (
+	EndedFound     = "found"
+	EndedHighest   = "highest rate"
+	EndedLowest    = "lowest rate"
+	EndedTime      = "time"
+	EndedGenerator = "generator"
+)
+
+// SearchEnds are all of them.
+var SearchEnds = []string{EndedFound, EndedHighest, EndedLowest, EndedTime, EndedGenerator, Interrupted}
 
 // Trial is one rate that was tried.
 type Trial struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -18,6 +19,8 @@ import (
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/google/go-cmp/cmp"
+	prometheus "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"golang.org/x/net/html"
 
@@ -97,6 +100,63 @@ func TestMeasurementInjection(t *testing.T) {
 		}
 	}
 	t.Logf("injection payloads neutralised %d", neutralised)
+}
+
+// Prometheus's own parser reads what is written for it, whatever stands in the labels.
+func TestPrometheusReadsMeasurement(t *testing.T) {
+	read := func(m reports.Measurement) map[string]*prometheus.MetricFamily {
+		t.Helper()
+		var b bytes.Buffer
+		must(t, reports.MeasurementPrometheus(&b, m))
+		var parser expfmt.TextParser
+		families, err := parser.TextToMetricFamilies(&b)
+		must(t, err)
+		return families
+	}
+	families := read(sampleSearch())
+	labels := func(m *prometheus.Metric) string {
+		var all []string
+		for _, l := range m.GetLabel() {
+			all = append(all, l.GetValue())
+		}
+		return strings.Join(all, " ")
+	}
+	got := map[string]float64{}
+	for name, f := range families {
+		for _, m := range f.GetMetric() {
+			at := strings.TrimPrefix(name, "hookanvil_load_") + " " + labels(m)
+			got[at] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + m.GetSummary().GetSampleSum()
+			for _, q := range m.GetSummary().GetQuantile() {
+				got[fmt.Sprintf("%s %g", at, q.GetQuantile())] = q.GetValue()
+			}
+		}
+	}
+	honest := sampleSearch().Classes[0].Latency["accepted"]
+	for at, want := range map[string]float64{
+		"hits_total honest accepted":                 8900,
+		"hits_total forged refused":                  999,
+		"errors_total honest timeout":                7,
+		"valid ":                                     0,
+		"latency_seconds honest accepted 0.99":       honest.P99 / 1000,
+		"latency_seconds honest accepted":            honest.Mean * 8900 / 1000,
+		"effects_wrong honest lost":                  1,
+		"effects_wrong forged taken":                 1,
+		"control_accepted after honest":              0,
+		"control_accepted after forged":              1,
+		"threshold_holds honest.latency.p99 <= 20ms": 1,
+		"capacity low":                               1420,
+		"generator_dropped ":                         2,
+	} {
+		if v, there := got[at]; !there || math.Abs(v-want) > 1e-9*math.Abs(want) {
+			t.Errorf("%s is %v (there: %v), want %v", at, v, there, want)
+		}
+	}
+	for name, payload := range payloads {
+		info := read(loadEverywhere(payload))["hookanvil_load_info"].GetMetric()
+		if len(info) != 1 || len(info[0].GetLabel()) != 6 {
+			t.Errorf("%s: %v", name, info)
+		}
+	}
 }
 
 // checkOneLine makes sure that nothing in out is a control character, or turns the
@@ -327,7 +387,47 @@ func TestMeasurementOutcome(t *testing.T) {
 		"invalid, and a forgery accepted": {func(m *reports.Measurement) {
 			m.Invalid, m.Thresholds[0] = []string{"lag"}, reports.Threshold{Certain: true}
 		}, reports.ExitFailed},
-		"interrupted":                       {func(m *reports.Measurement) { m.State = reports.Interrupted }, reports.ExitInterrupted},
+		"interrupted": {func(m *reports.Measurement) { m.State = reports.Interrupted }, reports.ExitInterrupted},
+		"invalid, and the counts hold": {func(m *reports.Measurement) {
+			m.Invalid, m.Thresholds[0].Timeless = []string{"lag"}, true
+		}, reports.ExitPassed},
+		"invalid, the counts hold, and a time": {func(m *reports.Measurement) {
+			m.Invalid, m.Thresholds = []string{"lag"}, append(m.Thresholds, reports.Threshold{Holds: true, Timeless: true})
+		}, reports.ExitInconclusive},
+		"invalid, and a count is broken that lag may have broken": {func(m *reports.Measurement) {
+			m.Invalid, m.Thresholds[0] = []string{"lag"}, reports.Threshold{Timeless: true}
+		}, reports.ExitInconclusive},
+		"invalid, the counts hold, and hits were dropped": {func(m *reports.Measurement) {
+			m.Invalid, m.Thresholds[0].Timeless, m.Generator.Dropped = []string{"lag"}, true, 100
+		}, reports.ExitInconclusive},
+		"invalid, the counts hold, and the clock jumped": {func(m *reports.Measurement) {
+			m.Invalid, m.Thresholds[0].Timeless, m.Generator.Clock = []string{"clock"}, true, 60_000
+		}, reports.ExitInconclusive},
+		"a search that found": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 9, High: 11, Ended: reports.EndedFound}
+		}, reports.ExitPassed},
+		"a search up to the highest rate": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 10, Unlimited: true, Ended: reports.EndedHighest}
+		}, reports.ExitPassed},
+		"a search that the generator ended": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 10, Unlimited: true, Ended: reports.EndedGenerator}
+		}, reports.ExitInconclusive},
+		"a search that the generator ended between bounds": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 8, High: 16, Ended: reports.EndedGenerator}
+		}, reports.ExitInconclusive},
+		"a search whose time was over before a limit": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 10, Unlimited: true, Ended: reports.EndedTime}
+		}, reports.ExitInconclusive},
+		"a search that found roughly": {func(m *reports.Measurement) {
+			m.Capacity = &reports.Capacity{Rate: 10, Low: 8, High: 16, Ended: reports.EndedTime}
+		}, reports.ExitPassed},
+		"a search that found no rate": {func(m *reports.Measurement) {
+			m.Capacity, m.Thresholds[0].Holds = &reports.Capacity{High: 1.5, Ended: reports.EndedLowest}, false
+		}, reports.ExitFailed},
+		"interrupted, and a forgery accepted": {func(m *reports.Measurement) {
+			m.State, m.Thresholds[0] = reports.Interrupted, reports.Threshold{Certain: true}
+		}, reports.ExitFailed},
+		"interrupted, and slow":             {func(m *reports.Measurement) { m.State, m.Thresholds[0].Holds = reports.Interrupted, false }, reports.ExitInterrupted},
 		"aborted":                           {func(m *reports.Measurement) { m.State = reports.Aborted }, reports.ExitInconclusive},
 		"aborted, and broken":               {func(m *reports.Measurement) { m.State, m.Thresholds[0].Holds = reports.Aborted, false }, reports.ExitFailed},
 		"nothing sent":                      {func(m *reports.Measurement) { m.Total = reports.Traffic{} }, reports.ExitInconclusive},

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -19,6 +20,7 @@ func MeasurementHTML(w io.Writer, m Measurement) error {
 		Measurement
 		Word, Reason, Took, Style, Policy string
 		Rows                              []htmlRow
+		Effects, Beside                   []string
 		Thresholds                        []htmlThreshold
 		Charts                            []chart
 		Generator                         string
@@ -29,8 +31,16 @@ func MeasurementHTML(w io.Writer, m Measurement) error {
 	for _, t := range append(append([]Traffic{}, m.Classes...), m.Total) {
 		page.Rows = append(page.Rows, htmlRowOf(t))
 	}
+	for _, t := range m.Classes {
+		if t.Effects != nil {
+			page.Effects = append(page.Effects, inert(t.Class+": "+t.Effects.words(t.Class)))
+		}
+	}
+	for _, c := range m.Controls {
+		page.Beside = append(page.Beside, inert(c.words()))
+	}
 	for _, t := range m.Thresholds {
-		page.Thresholds = append(page.Thresholds, htmlThreshold{inert(t.Text), t.word(), inert(t.Got)})
+		page.Thresholds = append(page.Thresholds, htmlThreshold{inert(t.Text), t.word(), inert(t.Got), string(m.verdictOf(t))})
 	}
 	g := m.Generator
 	page.Generator = fmt.Sprintf("%.1f of %.1f hits/s, lag p99 %s, %s dropped, CPU %.0f %%, longest stall %s",
@@ -55,21 +65,21 @@ func inertMeasurement(m Measurement) Measurement {
 	return m
 }
 
-type htmlThreshold struct{ Text, Word, Got string }
+type htmlThreshold struct{ Text, Word, Got, Verdict string }
 
 type htmlRow struct {
-	Class  string
-	Counts []string
-	Times  []string
+	Class, Timed string // of which the times are those of one outcome
+	Counts       []htmlCount
+	Times        []string
 }
 
+type htmlCount struct{ Text, Verdict string }
+
 func htmlRowOf(t Traffic) htmlRow {
-	row := htmlRow{Class: inert(t.Class)}
-	if t.Class == "" {
-		row.Class = "all"
-	}
-	for _, n := range []int64{t.Planned, t.Accepted, t.Refused, t.Unavailable, t.Other, t.Failed()} {
-		row.Counts = append(row.Counts, thousands(n))
+	row := htmlRow{Class: cmp.Or(inert(t.Class), "all")}
+	row.Timed = row.Class + ", " + expected(t.Class)
+	for i, n := range t.outcomes() {
+		row.Counts = append(row.Counts, htmlCount{thousands(n), string(t.amiss(i))})
 	}
 	if d := t.Latency[expected(t.Class)]; d.Count > 0 {
 		row.Times = quantiles(d)[:6]
@@ -86,9 +96,12 @@ type chart struct {
 	Dots        []chartDot
 	Ticks       []chartTick // of the vertical axis
 	Below       []chartTick // of the horizontal one
+	Key         []chartKey
 }
 
-type chartLine struct{ Name, Class, Points string }
+type chartKey struct{ Class, Name string }
+
+type chartLine struct{ Class, Points string }
 
 type chartDot struct {
 	X, Y        float64
@@ -153,14 +166,14 @@ func chartOf(title, axis string, n int, at func(int) float64, curves []curve, un
 		for i := range n {
 			fmt.Fprintf(&points, "%.1f,%.1f ", across(at(i), from, to), upward(line.value(i), most))
 		}
-		c.Lines = append(c.Lines, chartLine{line.name, line.class, strings.TrimSpace(points.String())})
+		c.Key = append(c.Key, chartKey{line.class, line.name})
+		c.Lines = append(c.Lines, chartLine{line.class, strings.TrimSpace(points.String())})
 	}
 	for i := range 5 {
 		v := most * float64(i) / 4
 		c.Ticks = append(c.Ticks, chartTick{upward(v, most), unit(v)})
 	}
-	for i := range 6 {
-		v := from + (to-from)*float64(i)/5
+	for _, v := range ticksOf(from, to) {
 		c.Below = append(c.Below, chartTick{across(v, from, to), fmt.Sprintf("%.4g %s", v, axis)})
 	}
 	return c
@@ -170,11 +183,12 @@ func chartOf(title, axis string, n int, at func(int) float64, curves []curve, un
 // thresholds held.
 func kneeOf(c *Capacity) chart {
 	k := chart{Title: "Latency (p99) by rate: " + c.Words(), Axis: "/s"}
+	k.Key = []chartKey{{"held", "the thresholds held"}, {"broken", "they did not"}, {"invalid", "the generator did not keep up"}, {"knee", "the limit, and its bounds"}}
 	most, to := 0.0, 0.0
 	for _, t := range c.Trials {
 		most, to = max(most, t.P99), max(to, t.Rate)
 	}
-	most, to = roundUp(most), max(to, c.High)*1.05
+	most, to = roundUp(most), max(to, c.High)*1.08 // room for the last number
 	for _, t := range c.Trials {
 		class, word := "held", "held"
 		switch {
@@ -191,15 +205,26 @@ func kneeOf(c *Capacity) chart {
 	}{{"bound", c.Low}, {"knee", c.Rate}, {"bound", c.High}} {
 		if bound.rate > 0 {
 			x := across(bound.rate, 0, to)
-			k.Lines = append(k.Lines, chartLine{"", bound.class, fmt.Sprintf("%.1f,%.1f %.1f,%.1f", x, chartTop, x, chartBottom)})
+			k.Lines = append(k.Lines, chartLine{bound.class, fmt.Sprintf("%.1f,%.1f %.1f,%.1f", x, chartTop, x, chartBottom)})
 		}
 	}
 	for i := range 5 {
 		v := most * float64(i) / 4
 		k.Ticks = append(k.Ticks, chartTick{upward(v, most), brieflyMS(v)})
-		k.Below = append(k.Below, chartTick{across(to*float64(i)/4, 0, to), fmt.Sprintf("%.4g/s", to*float64(i)/4)})
+	}
+	for _, v := range ticksOf(0, to) {
+		k.Below = append(k.Below, chartTick{across(v, 0, to), fmt.Sprintf("%.4g/s", v)})
 	}
 	return k
+}
+
+// ticksOf are round numbers between two, six of them at most.
+func ticksOf(from, to float64) (ticks []float64) {
+	step := roundUp((to - from) / 5)
+	for v := math.Ceil(from/step) * step; v <= to; v += step {
+		ticks = append(ticks, v)
+	}
+	return ticks
 }
 
 func across(v, from, to float64) float64 {
@@ -233,16 +258,19 @@ h1{font-size:1.4em}h2{font-size:1.05em;margin:2em 0 .4em}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1em 1.2em;margin:0}dt{color:#667}dd{margin:0;overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.25em .6em;text-align:right;border-bottom:1px solid #dde}th{color:#667;font-weight:500}
-td:first-child,th:first-child,.words td{text-align:left;overflow-wrap:anywhere}
+td:first-child,th:first-child,.words td,.words th{text-align:left;overflow-wrap:anywhere}
+td.pass{color:#1b7a34}td.fail{color:#b3261e;font-weight:600}td.warn{color:#9a5b00}td.inconclusive{color:#8a6d00}
 .banner{padding:.6em 1em;border-radius:6px;background:#eef}.Passed{background:#e3f6e5}.Failed{background:#fde6e4}.Inconclusive,.Interrupted,.invalid-run{background:#fdf3d8}
 svg{width:100%;height:auto;display:block}svg text{font-size:11px;fill:#667}
 polyline{fill:none;stroke-width:1.5}.a{stroke:#1769c8}.b{stroke:#d9822b}.c{stroke:#c23b3b}.d{stroke:#9aa5b1;stroke-dasharray:4 3}
 .knee{stroke:#1c2530}.bound{stroke:#9aa5b1;stroke-dasharray:4 3}.grid{stroke:#e6e9ee}
 .held{fill:#2c9a47}.broken{fill:#c23b3b}.invalid{fill:#b9a13a}
 .key{margin-right:1.2em}.key i{display:inline-block;width:1.4em;border-top:3px solid;vertical-align:middle;margin-right:.4em}
+i.held,i.broken,i.invalid{width:.7em;height:.7em;border:0;border-radius:50%}i.held{background:#2c9a47}i.broken{background:#c23b3b}i.invalid{background:#b9a13a}
 i.a{border-color:#1769c8}i.b{border-color:#d9822b}i.c{border-color:#c23b3b}i.d{border-color:#9aa5b1}
 @media (prefers-color-scheme:dark){body{background:#14181d;color:#dde3ea}th,td{border-color:#2b323a}.grid{stroke:#2b323a}.knee{stroke:#dde3ea}
-.banner{background:#22304a}.Passed{background:#173d22}.Failed{background:#4a1d1b}.Inconclusive,.Interrupted,.invalid-run{background:#463a12}}
+.banner{background:#22304a}.Passed{background:#173d22}.Failed{background:#4a1d1b}.Inconclusive,.Interrupted,.invalid-run{background:#463a12}
+td.pass{color:#7fd893}td.fail{color:#ff8a80}td.warn{color:#f0b357}td.inconclusive{color:#e3c95b}}
 `
 
 // policy lets the page use its own style, and nothing else.
@@ -272,29 +300,34 @@ var htmlPage = template.Must(template.New("load").Parse(`<!doctype html>
 <dt>generator</dt><dd>{{.Generator}}</dd>
 <dt>by</dt><dd>{{.Tool}}</dd>
 </dl>
-<h2>Hits</h2>
-<table>
-<tr><th>class</th><th>planned</th><th>accepted</th><th>refused</th><th>unavailable</th><th>other</th><th>errors</th></tr>
-{{range .Rows}}<tr><td>{{.Class}}</td>{{range .Counts}}<td>{{.}}</td>{{end}}</tr>
-{{end}}</table>
-<h2>Latency, from when a hit was due</h2>
-<table>
-<tr><th>class</th><th>p50</th><th>p90</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th></tr>
-{{range .Rows}}<tr><td>{{.Class}}</td>{{range .Times}}<td>{{.}}</td>{{end}}</tr>
-{{end}}</table>
 {{if .Thresholds}}<h2>Thresholds</h2>
 <table class="words">
 <tr><th>threshold</th><th>holds</th><th>measured</th></tr>
-{{range .Thresholds}}<tr><td>{{.Text}}</td><td>{{.Word}}</td><td>{{.Got}}</td></tr>
+{{range .Thresholds}}<tr><td>{{.Text}}</td><td class="{{.Verdict}}">{{.Word}}</td><td>{{.Got}}</td></tr>
 {{end}}</table>
-{{end}}{{range .Charts}}<h2>{{.Title}}</h2>
+{{end}}<h2>Hits</h2>
+<table>
+<tr><th>class</th><th>planned</th><th>accepted</th><th>refused</th><th>unavailable</th><th>other</th><th>errors</th></tr>
+{{range .Rows}}<tr><td>{{.Class}}</td>{{range .Counts}}<td{{with .Verdict}} class="{{.}}"{{end}}>{{.Text}}</td>{{end}}</tr>
+{{end}}</table>
+{{range .Effects}}<p>{{.}}</p>
+{{end}}{{if .Beside}}<h2>Beside the load</h2>
+<ul>
+{{range .Beside}}<li>{{.}}</li>
+{{end}}</ul>
+{{end}}<h2>Latency, from when a hit was due</h2>
+<table>
+<tr><th>class</th><th>p50</th><th>p90</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th></tr>
+{{range .Rows}}<tr><td>{{.Timed}}</td>{{range .Times}}<td>{{.}}</td>{{end}}</tr>
+{{end}}</table>
+{{range .Charts}}<h2>{{.Title}}</h2>
 <svg viewBox="0 0 860 240" role="img" aria-label="{{.Title}}">
 {{range .Ticks}}<line class="grid" x1="64" x2="850" y1="{{.At}}" y2="{{.At}}"/><text x="58" y="{{.At}}" dy="4" text-anchor="end">{{.Text}}</text>
 {{end}}{{range .Below}}<text x="{{.At}}" y="228" text-anchor="middle">{{.Text}}</text>
 {{end}}{{range .Lines}}<polyline class="{{.Class}}" points="{{.Points}}"/>
 {{end}}{{range .Dots}}<circle class="{{.Class}}" cx="{{.X}}" cy="{{.Y}}" r="4"><title>{{.Text}}</title></circle>
 {{end}}</svg>
-<p>{{range .Lines}}{{if .Name}}<span class="key"><i class="{{.Class}}"></i>{{.Name}}</span>{{end}}{{end}}</p>
+<p>{{range .Key}}<span class="key"><i class="{{.Class}}"></i>{{.Name}}</span>{{end}}</p>
 {{end}}{{if .Notes}}<h2>Notes</h2>
 <ul>
 {{range .Notes}}<li>{{.}}</li>

@@ -28,10 +28,14 @@ import (
 //	total, classes[], stages[]  what became of the hits: planned is the sum of accepted,
 //	           refused, unavailable, other and errors{}. latency{} is from when a hit was due
 //	           and service{} from when it was begun, by what became of it; hdr is an
-//	           HdrHistogram in microseconds, V2 compressed, base64
+//	           HdrHistogram in microseconds, V2 compressed, base64. effects {examined, lost,
+//	           repeated, taken} is what a probe told of deliveries that were accepted or, of a
+//	           class that must be refused, of all
 //	series[]   the run second by second
-//	thresholds[] {text, holds, got, unmeasured, certain}
-//	capacity   {rate, low, high, unlimited, trials[]}: what a search found
+//	controls[] {when, class, accepted, got, gone}: single deliveries before the load and after
+//	thresholds[] {text, holds, got, unmeasured, certain, timeless}
+//	capacity   {rate, low, high, unlimited, ended, trials[]}: what a search found, and what ended
+//	           it: "found", "highest rate", "lowest rate", "time", "generator" or "interrupted"
 //
 // Empty fields are left out. The same measurement gives the same bytes.
 func MeasurementJSON(w io.Writer, m Measurement) error {
@@ -185,6 +189,9 @@ func (t *Traffic) check(what string) error {
 	if sum := t.Accepted + t.Refused + t.Unavailable + t.Other + t.Failed(); sum != t.Planned || t.Sent > t.Planned {
 		return fmt.Errorf("of %s %d hits were planned, and something is known of %d: it was edited or damaged", what, t.Planned, sum)
 	}
+	if e := t.Effects; e != nil && (min(e.Lost, e.Repeated, e.Taken) < 0 || max(e.Lost, e.Taken) > e.Examined) {
+		return fmt.Errorf("%s has effects that cannot be: of %d deliveries %d lost, %d repeated and %d taken", what, e.Examined, e.Lost, e.Repeated, e.Taken)
+	}
 	outcomes := map[string]int64{"accepted": t.Accepted, "refused": t.Refused, "unavailable": t.Unavailable, "other": t.Other, "error": t.Failed()}
 	for _, times := range []map[string]Distribution{t.Latency, t.Service} {
 		for outcome, d := range times {
@@ -281,6 +288,9 @@ func (c *Capacity) check() error {
 	}
 	if c.Rate < 0 || c.Low < 0 || c.High < c.Low && !c.Unlimited {
 		return fmt.Errorf("its capacity has bounds that cannot be: %g to %g", c.Low, c.High)
+	}
+	if !slices.Contains(SearchEnds, c.Ended) {
+		return fmt.Errorf("the search for its capacity ended by %q; it should be one of %s", c.Ended, strings.Join(SearchEnds, ", "))
 	}
 	for i, t := range c.Trials {
 		if t.Rate <= 0 || t.Throughput < 0 || t.P50 < 0 || t.P99 < 0 || t.Errors < 0 || t.Errors > 1 {

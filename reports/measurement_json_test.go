@@ -83,6 +83,7 @@ func TestReadMeasurementRefuses(t *testing.T) {
 		"a stage that goes back":   {changed(func(m *reports.Measurement) { m.Stages[0].ToS = -1 }), "ends before it begins"},
 		"an end before the start":  {changed(func(m *reports.Measurement) { m.Ended = began.AddDate(-1, 0, 0) }), "ended before it started"},
 		"a capacity upside down":   {changed(func(m *reports.Measurement) { m.Capacity = &reports.Capacity{Rate: 1, Low: 2, High: 1} }), "bounds that cannot be"},
+		"a search without an end":  {changed(func(m *reports.Measurement) { m.Capacity = &reports.Capacity{Rate: 1, Low: 1, High: 1} }), "should be one of found"},
 	} {
 		if _, err := reports.ReadMeasurement(strings.NewReader(test.text)); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)

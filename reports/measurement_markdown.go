@@ -13,7 +13,7 @@ func MeasurementMarkdown(w io.Writer, m Measurement) error {
 	code, reason := m.Outcome()
 	p.linef("### Load: %s", strings.ToLower(outcomes[code].word))
 	p.linef("")
-	p.linef("Sent %s to %s, profile %s, by %s: %s.", asCode(m.Plan), asCode(m.Subject.Target), asCode(m.Profile), asCode(m.Tool), reason)
+	p.linef("Sent %s to %s, profile %s, by %s: %s", asCode(m.Plan), asCode(m.Subject.Target), asCode(m.Profile), asCode(m.Tool), asCode(reason))
 	for _, why := range m.Invalid {
 		p.linef("")
 		p.linef("> **Invalid**: %s", asCode(why))
@@ -35,6 +35,16 @@ func MeasurementMarkdown(w io.Writer, m Measurement) error {
 			}
 		}
 		p.linef("| %s |", strings.Join(row, " | "))
+	}
+	for _, t := range m.Classes {
+		if t.Effects != nil {
+			p.linef("")
+			p.linef("%s: %s.", asCode(t.Class), t.Effects.words(t.Class))
+		}
+	}
+	for _, c := range m.Controls {
+		p.linef("")
+		p.linef("Beside the load: %s", asCode(c.words()))
 	}
 	p.thresholds(m)
 	p.capacity(m.Capacity)

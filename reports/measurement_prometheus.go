@@ -40,6 +40,7 @@ func MeasurementPrometheus(w io.Writer, m Measurement) error {
 	}
 	p.times("hookanvil_load_latency_seconds", "From when a hit was due to its answer.", m.Classes, func(t Traffic) map[string]Distribution { return t.Latency })
 	p.times("hookanvil_load_service_seconds", "From when a hit was begun to its answer.", m.Classes, func(t Traffic) map[string]Distribution { return t.Service })
+	p.beside(m)
 	p.generator(m.Generator)
 	p.family("hookanvil_load_threshold_holds", "gauge", "Whether a threshold holds.")
 	for _, t := range m.Thresholds {
@@ -97,6 +98,32 @@ func (p *exposition) times(name, help string, classes []Traffic, of func(Traffic
 			p.sample(name+"_sum", d.Mean*float64(d.Count)/1000, labels...)
 			p.sample(name+"_count", float64(d.Count), labels...)
 		}
+	}
+}
+
+// beside are the effects that a probe told of, and the deliveries by themselves.
+func (p *exposition) beside(m Measurement) {
+	p.family("hookanvil_load_effects_examined", "gauge", "Deliveries whose effects were looked up.")
+	for _, t := range m.Classes {
+		if t.Effects != nil {
+			p.sample("hookanvil_load_effects_examined", float64(t.Effects.Examined), "class", t.Class)
+		}
+	}
+	p.family("hookanvil_load_effects_wrong", "gauge", "Of them: lost, repeated, or taken although they must be refused.")
+	for _, t := range m.Classes {
+		e := t.Effects
+		switch {
+		case e == nil:
+		case MustBeRefused(t.Class):
+			p.sample("hookanvil_load_effects_wrong", float64(e.Taken), "class", t.Class, "kind", "taken")
+		default:
+			p.sample("hookanvil_load_effects_wrong", float64(e.Lost), "class", t.Class, "kind", "lost")
+			p.sample("hookanvil_load_effects_wrong", float64(e.Repeated), "class", t.Class, "kind", "repeated")
+		}
+	}
+	p.family("hookanvil_load_control_accepted", "gauge", "Whether a delivery by itself was accepted, before the load or after it.")
+	for _, c := range m.Controls {
+		p.sample("hookanvil_load_control_accepted", truth(c.Accepted), "when", c.When, "class", c.Class)
 	}
 }
 

@@ -85,5 +85,9 @@ func (r *Redactor) CleanMeasurement(m *Measurement) *Measurement {
 	c := *m
 	c.Subject.Target, c.Subject.Probe, c.Plan = r.Clean(m.Subject.Target), r.Clean(m.Subject.Probe), r.Clean(m.Plan)
 	c.Notes, c.Invalid = r.cleanAll(m.Notes), r.cleanAll(m.Invalid)
+	c.Controls = slices.Clone(m.Controls)
+	for i := range c.Controls {
+		c.Controls[i].Got = r.Clean(c.Controls[i].Got)
+	}
 	return &c
 }

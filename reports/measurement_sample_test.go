@@ -59,11 +59,13 @@ func sampleMeasurement() reports.Measurement {
 		Class: "honest", Planned: 9000, Sent: 8998, Accepted: 8900, Unavailable: 80, Other: 11, Errors: map[string]int64{"timeout": 7, "unsent": 2},
 		Statuses: map[int]int64{200: 8900, 503: 80, 500: 11}, Sending: 3_600_000, Reading: 990_000, Rate: 899.8, Throughput: 890,
 		Latency: times("accepted", spread(8900, 3, 0.5)), Service: times("accepted", spread(8900, 2.4, 0.4)),
+		Effects: &reports.Effects{Examined: 2000, Lost: 1},
 	}
 	forged := reports.Traffic{
 		Class: "forged", Planned: 1000, Sent: 1000, Accepted: 1, Refused: 999, Statuses: map[int]int64{200: 1, 401: 999},
 		Sending: 400_000, Reading: 140_000, Rate: 100, Throughput: 0.1,
 		Latency: times("refused", spread(999, 0.9, 0.3)), Service: times("refused", spread(999, 0.7, 0.3)),
+		Effects: &reports.Effects{Examined: 1000, Taken: 1},
 	}
 	total := reports.Traffic{
 		Planned: 10_000, Sent: 9998, Accepted: 8901, Refused: 999, Unavailable: 80, Other: 11, Errors: map[string]int64{"timeout": 7, "unsent": 2},
@@ -71,7 +73,7 @@ func sampleMeasurement() reports.Measurement {
 		Latency: times("accepted", spread(8901, 3, 0.5)), Service: times("accepted", spread(8901, 2.4, 0.4)),
 	}
 	m := reports.Measurement{
-		Schema: reports.MeasurementSchema, Tool: "hookanvil v0.1.0", Subject: reports.Subject{Role: "receiver", Target: "http://127.0.0.1:8080/hooks"},
+		Schema: reports.MeasurementSchema, Tool: "hookanvil v0.1.0", Subject: reports.Subject{Role: "receiver", Target: "http://127.0.0.1:8080/hooks", Probe: "HTTP counter"},
 		Profile: "standard-webhooks", Plan: "1000/s for 10s; honest 90, forged 10", Model: "open", Seed: 42,
 		Started: began, Ended: began.Add(10*time.Second + 20*time.Millisecond), State: reports.Complete,
 		Notes: []string{"the wall clock jumped by 120 ms in second 4"},
@@ -81,6 +83,10 @@ func sampleMeasurement() reports.Measurement {
 		},
 		Total: total, Classes: []reports.Traffic{honest, forged},
 		Stages: []reports.Stage{{Name: "", Plan: "1000/s for 10s", ToS: 10, Total: total, Classes: []reports.Traffic{honest, forged}}},
+		Controls: []reports.Control{
+			{When: "before", Class: "honest", Accepted: true, Got: "answered 200 OK"}, {When: "before", Class: "forged", Got: "answered 401 Unauthorized"},
+			{When: "after", Class: "honest", Accepted: true, Got: "answered 200 OK"}, {When: "after", Class: "forged", Got: "answered 401 Unauthorized"},
+		},
 		Thresholds: []reports.Threshold{
 			{Text: "honest.latency.p99 <= 250ms", Holds: true, Got: "honest.latency.p99 = 9.7ms"},
 			{Text: "forged.accepted == 0", Got: "forged.accepted = 1", Certain: true},
@@ -103,10 +109,12 @@ func sampleMeasurement() reports.Measurement {
 // sampleSearch is what a search for the capacity measured, on a machine that was busy.
 func sampleSearch() reports.Measurement {
 	m := sampleMeasurement()
+	m.Controls[2] = reports.Control{When: "after", Class: "honest", Got: "connection refused", Gone: true}
+	m.Controls[3] = reports.Control{When: "after", Class: "forged", Accepted: true, Got: "answered 200 OK"}
 	m.Notes, m.Thresholds = nil, []reports.Threshold{{Text: "honest.latency.p99 <= 20ms", Holds: true, Got: "honest.latency.p99 = 9.7ms"}}
 	m.Invalid = []string{"one hit in a hundred was begun more than 3.17 ms after it was due"}
 	m.State = reports.Aborted
-	m.Capacity = &reports.Capacity{Rate: 1480, Low: 1420, High: 1530, Trials: []reports.Trial{
+	m.Capacity = &reports.Capacity{Rate: 1480, Low: 1420, High: 1530, Ended: reports.EndedFound, Trials: []reports.Trial{
 		{Rate: 500, Throughput: 500, P50: 1.1, P99: 4, Held: true},
 		{Rate: 1000, Throughput: 1000, P50: 1.6, P99: 9, Held: true},
 		{Rate: 2000, Throughput: 1490, P50: 210, P99: 900, Errors: 0.12, Broken: []string{"honest.latency.p99 <= 20ms"}},
@@ -126,6 +134,7 @@ func loadEverywhere(text string) reports.Measurement {
 	m := sampleSearch()
 	m.Profile, m.Plan, m.Subject.Target = text, text, text
 	m.Notes, m.Invalid = []string{text}, []string{text}
+	m.Controls = []reports.Control{{When: "before", Class: "honest", Got: text}}
 	m.Thresholds = []reports.Threshold{{Text: text, Got: text}}
 	for i := range m.Stages {
 		m.Stages[i].Name, m.Stages[i].Plan = text, text

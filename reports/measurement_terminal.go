@@ -24,6 +24,7 @@ func (t Terminal) WriteMeasurement(w io.Writer, m Measurement) error {
 	s.errors(m)
 	s.stages(m)
 	s.course(m)
+	s.controls(m)
 	s.generator(m)
 	s.capacity(m)
 	s.thresholds(m)
@@ -38,7 +39,8 @@ func (s screen) loadHeading(m Measurement) {
 	s.line("")
 	load := fmt.Sprintf("%s (%s model)", m.Plan, m.Model)
 	for _, fact := range [][2]string{
-		{cmp.Or(m.Subject.Role, "target"), m.Subject.Target}, {"profile", m.Profile}, {"load", load}, {"seed", strconv.FormatUint(m.Seed, 10)},
+		{cmp.Or(m.Subject.Role, "target"), m.Subject.Target}, {"profile", m.Profile}, {"load", load},
+		{"effects", cmp.Or(m.Subject.Probe, "not looked up: no probe is given")}, {"seed", strconv.FormatUint(m.Seed, 10)},
 	} {
 		s.paragraph(fmt.Sprintf("  %-10s", fact[0]), fact[1])
 	}
@@ -90,12 +92,17 @@ func (s screen) hits(m Measurement) {
 		rows = append(slices.Clone(rows), m.Total)
 	}
 	for _, t := range rows {
-		counts := []int64{t.Planned, t.Accepted, t.Refused, t.Unavailable, t.Other, t.Failed()}
+		counts := t.outcomes()
 		cells := make([]string, len(counts))
 		for i, n := range counts {
 			cells[i] = s.zero(n)
 		}
-		s.row("", "  "+clip(inert(cmp.Or(t.Class, "all")), classWidth-2), classWidth, cells, width, func(i int) string { return hitColour(t, i, counts[i]) })
+		s.row("", "  "+clip(inert(cmp.Or(t.Class, "all")), classWidth-2), classWidth, cells, width, func(i int) string {
+			if counts[i] == 0 {
+				return dim
+			}
+			return styles[t.amiss(i)].color
+		})
 		if t.Planned > 0 {
 			shares := []string{share(t.Planned, m.Total.Planned)}
 			for _, n := range counts[1:] {
@@ -109,22 +116,74 @@ func (s screen) hits(m Measurement) {
 
 func (s screen) effects(m Measurement) {
 	for _, t := range m.Classes {
-		if e := t.Effects; e != nil {
-			s.paragraph("  ", fmt.Sprintf("%s: the effects of %d accepted deliveries were looked up: %d lost, %d repeated", t.Class, e.Examined, e.Lost, e.Repeated))
+		if t.Effects != nil {
+			s.paragraph("  ", t.Class+": "+t.Effects.words(t.Class))
 		}
 	}
 }
 
-// hitColour marks what should not be.
-func hitColour(t Traffic, i int, n int64) string {
+// words say what a probe told of the deliveries of a class.
+func (e *Effects) words(class string) string {
+	if MustBeRefused(class) {
+		return fmt.Sprintf("the effects of %s were looked up, however they were answered: %d took effect", deliveries(e.Examined), e.Taken)
+	}
+	return fmt.Sprintf("the effects of %s that were accepted were looked up: %d lost, %d repeated", deliveries(e.Examined), e.Lost, e.Repeated)
+}
+
+func deliveries(n int64) string {
+	if n == 1 {
+		return "1 delivery"
+	}
+	return thousands(n) + " deliveries"
+}
+
+// controls tells of the deliveries before the load and after it.
+func (s screen) controls(m Measurement) {
+	if len(m.Controls) == 0 {
+		return
+	}
+	s.title("Beside the load", 0)
+	for _, c := range m.Controls {
+		v := Pass
+		switch {
+		case c.Gone, c.Class == "forged" && c.Accepted && c.When == "after":
+			v = Fail
+		case c.Accepted == (c.Class == "forged"):
+			v = Warn
+		}
+		s.marked(v, c.words())
+	}
+}
+
+// words say what became of a control.
+func (c Control) words() string {
+	article := "a "
+	if c.Class == "honest" {
+		article = "an "
+	}
+	outcome := "not accepted"
+	if c.Accepted {
+		outcome = "accepted"
+	}
+	return fmt.Sprintf("%s it, %s%s delivery was %s: %s", c.When, article, c.Class, outcome, c.Got)
+}
+
+// outcomes are the columns of the table of hits.
+func (t Traffic) outcomes() []int64 {
+	return []int64{t.Planned, t.Accepted, t.Refused, t.Unavailable, t.Other, t.Failed()}
+}
+
+// amiss marks a column of the table that should be empty: by Fail what is wrong, and by
+// Warn what was not served.
+func (t Traffic) amiss(i int) Verdict {
 	const accepted, refused = 1, 2
 	switch {
-	case n == 0:
-		return dim
+	case t.outcomes()[i] == 0:
+		return ""
 	case i == accepted && MustBeRefused(t.Class), i == refused && t.Class == "honest":
-		return styles[Fail].color
+		return Fail
 	case i > refused && t.Class != "oversized":
-		return styles[Warn].color
+		return Warn
 	}
 	return ""
 }
@@ -382,15 +441,37 @@ func asciiOr(ascii bool, of style) string {
 
 // Words tell what was found.
 func (c *Capacity) Words() string {
+	bounds := fmt.Sprintf("%.0f/s; with a probability of 95 %% from %.0f/s to %.0f/s, of %s", c.Rate, c.Low, c.High, plural(len(c.Trials), "trial"))
 	switch {
-	case c.Unlimited && c.Rate == 0:
-		return "no rate could be tried: the generator did not keep up with the lowest"
-	case c.Unlimited:
-		return fmt.Sprintf("at least %.0f/s: the thresholds held at the highest rate that could be tried", c.Rate)
+	case c.Rate == 0 && c.High == 0:
+		return "none was found: " + c.unfinished()
 	case c.Rate == 0:
 		return fmt.Sprintf("below %.0f/s: the thresholds did not hold at the lowest rate that was tried", c.High)
+	case !c.Unlimited && c.Ended == EndedGenerator:
+		return bounds + "; " + c.unfinished()
+	case !c.Unlimited:
+		return bounds
+	case c.Ended == EndedHighest:
+		return fmt.Sprintf("at least %.0f/s: the thresholds held at the highest rate that was to be tried", c.Rate)
 	}
-	return fmt.Sprintf("%.0f/s; with a probability of 95 %% from %.0f/s to %.0f/s, of %s", c.Rate, c.Low, c.High, plural(len(c.Trials), "trial"))
+	return fmt.Sprintf("at least %.0f/s: %s", c.Rate, c.unfinished())
+}
+
+// unfinished is why a search did not get to the limit; empty where it did.
+func (c *Capacity) unfinished() string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Ended == EndedGenerator && c.Rate == 0:
+		return "the generator did not even keep up at the rate that was tried first"
+	case c.Ended == EndedGenerator:
+		return "beyond it the generator did not keep up, so that the target's limit was not found"
+	case c.Ended == EndedTime && c.Rate == 0 && c.High == 0:
+		return "the time was over before a trial was; allow for more (--within)"
+	case c.Ended == EndedTime && c.High == 0:
+		return "the time was over before a rate was found at which the thresholds do not hold; allow for more (--within), or begin with a higher --rate"
+	}
+	return ""
 }
 
 func (s screen) thresholds(m Measurement) {
@@ -399,14 +480,7 @@ func (s screen) thresholds(m Measurement) {
 	}
 	s.title("Thresholds", 0)
 	for _, t := range m.Thresholds {
-		v := Fail
-		switch {
-		case t.Unmeasured:
-			v = Inconclusive
-		case t.Holds:
-			v = Pass
-		}
-		s.marked(v, fmt.Sprintf("%s: %s (%s)", t.Text, t.word(), t.Got))
+		s.marked(m.verdictOf(t), fmt.Sprintf("%s: %s (%s)", t.Text, t.word(), t.Got))
 	}
 }
 

@@ -177,9 +177,23 @@ func ParseRate(text string) (r Rate, err error) {
 			err = fmt.Errorf("a rate is at most %d/s", MaxRate)
 		}
 	default:
-		err = errors.New("a rate is written with its unit, such as 200/s or 0.5/s; or as a share of the run's rate, such as 100%")
+		err = fmt.Errorf("%w; or as a share of the run's rate, such as 100%%", errRate)
 	}
 	return r, err
+}
+
+var errRate = errors.New("a rate is written with its unit, such as 200/s or 0.5/s")
+
+// ParsePerSecond reads 200/s, where there is nothing that a share could be of.
+func ParsePerSecond(text string) (float64, error) {
+	switch {
+	case aShare.MatchString(text):
+		return 0, errors.New("a share of what? write hits per second, such as 200/s")
+	case !aRate.MatchString(text):
+		return 0, errRate
+	}
+	r, err := ParseRate(text)
+	return r.PerSecond, err
 }
 
 // ParseExtent reads a time such as 10s, or a share such as 50%.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,6 @@ import (
 	"github.com/hookanvil/hookanvil/scenarios/threshold"
 	"github.com/hookanvil/hookanvil/suites/load"
 	"github.com/hookanvil/hookanvil/suites/load/attack"
-	"github.com/hookanvil/hookanvil/suites/receiver"
 )
 
 // AttackSettings describe a load on a command line, beside Settings.
@@ -52,13 +52,13 @@ type AttackSettings struct {
 var AttackSettingNames = []string{
 	"target", "profile", "secret", "other-secret", "header", "accept", "reject",
 	"cert", "key", "ca", "tls-passphrase", "tls-min", "server-name", "pki", "client-name",
+	"probe-url", "probe-exec", "probe-file",
 	"rate", "duration", "connections", "allow-remote-load", "seed", "report",
 }
 
 // Attack is a load that is ready to be sent.
 type Attack struct {
-	subject    receiver.Subject
-	target     attack.Target
+	subject    load.Subject
 	plan       attack.Plan
 	thresholds []*threshold.Threshold
 	abortOn    []*threshold.Threshold
@@ -84,15 +84,21 @@ func (s Settings) Attack(ctx context.Context, o AttackSettings) (*Attack, error)
 	if err != nil {
 		return nil, err
 	}
-	a := &Attack{subject: subject, redactor: redactor, seed: s.SeedOrRandom(), target: underLoad(subject, declared).Target}
-	a.target.HTTP2 = o.HTTP2
+	a := &Attack{subject: underLoad(subject, declared), redactor: redactor, seed: s.SeedOrRandom()}
+	a.subject.HTTP2 = o.HTTP2
 	a.rate = cmp.Or(declared.Rate, load.DefaultRate)
 	for _, step := range []func(Settings, AttackSettings) error{a.shape, a.bodies, a.mix, a.conditions, a.capacity} {
 		if err := step(s, o); err != nil {
 			return nil, err
 		}
 	}
-	if err := a.plan.Check(a.target); err != nil {
+	if err := a.plan.Check(a.subject.Target); err != nil {
+		return nil, err
+	}
+	if err := a.plan.Deliverable(a.subject.Target); err != nil {
+		return nil, err
+	}
+	if _, err := a.largest().Shortages(a.subject.Target, false); err != nil {
 		return nil, err
 	}
 	a.reports, err = measurementReports(s.Report)
@@ -125,14 +131,11 @@ func (a *Attack) shape(s Settings, o AttackSettings) (err error) {
 }
 
 func readRate(flag, text string) (float64, error) {
-	rate, err := scenarios.ParseRate(text)
-	if err == nil && rate.Share > 0 {
-		err = errors.New("write hits per second, such as 200/s")
-	}
+	rate, err := scenarios.ParsePerSecond(text)
 	if err != nil {
 		return 0, fmt.Errorf("read --%s %s: %w", flag, strictyaml.Quote(text), err)
 	}
-	return rate.PerSecond, nil
+	return rate, nil
 }
 
 // bodies are what is delivered.
@@ -176,7 +179,7 @@ func (a *Attack) bodies(_ Settings, o AttackSettings) (err error) {
 func readWeight(flag, text, weight string) (float64, error) {
 	w, err := strconv.ParseFloat(weight, 64)
 	if err != nil || !(w > 0 && w <= 1e6) {
-		return 0, fmt.Errorf("read --%s %s: %s is no weight; write a number from 0 to a million", flag, strictyaml.Quote(text), strictyaml.Quote(weight))
+		return 0, fmt.Errorf("read --%s %s: %s is no weight; write a number above 0, up to a million", flag, strictyaml.Quote(text), strictyaml.Quote(weight))
 	}
 	return w, nil
 }
@@ -284,28 +287,64 @@ func (a *Attack) mix(_ Settings, o AttackSettings) error {
 
 // conditions are what must hold, and what ends the load.
 func (a *Attack) conditions(_ Settings, o AttackSettings) (err error) {
-	texts := o.Thresholds
-	if len(texts) == 0 {
-		texts = defaultThresholds(a.plan.Stages[0].Mix)
-	}
-	if a.thresholds, err = a.readThresholds("threshold", texts); err != nil {
+	if a.thresholds, err = a.readThresholds("threshold", o.Thresholds); err != nil {
 		return err
+	}
+	for _, text := range a.defaultThresholds(a.thresholds) {
+		t, err := threshold.Parse(text)
+		if err != nil {
+			return err
+		}
+		a.thresholds = append(a.thresholds, t)
 	}
 	a.abortOn, err = a.readThresholds("abort-on", o.AbortOn)
 	return err
 }
 
 // defaultThresholds demand that the load is served, and each class answered as it must
-// be. Of what is oversized, or has been seen before, a status alone says nothing.
-func defaultThresholds(mix attack.Mix) []string {
-	texts := []string{"errors.rate < 1%"}
+// be, and acted on as the probe can tell. Of what is oversized, or has been seen before, a
+// status alone says nothing. Whatever the user demands of the same figures comes in their
+// place.
+func (a *Attack) defaultThresholds(given []*threshold.Threshold) (texts []string) {
+	mix := a.plan.Stages[0].Mix
+	asks := func(of ...string) bool {
+		return slices.ContainsFunc(given, func(t *threshold.Threshold) bool {
+			return slices.ContainsFunc(t.Names(), func(n threshold.Name) bool {
+				return slices.Contains(of, strings.TrimPrefix(n.Text, "total."))
+			})
+		})
+	}
+	demand := func(text string, of ...string) {
+		if figure, _, _ := strings.Cut(text, " "); !asks(append([]string{figure}, of...)...) {
+			texts = append(texts, text)
+		}
+	}
+	var served []string
+	for _, of := range []string{"", "honest."} {
+		for _, figure := range []string{"errors.rate", "errors", "accepted", "unavailable", "other"} {
+			served = append(served, of+figure)
+		}
+	}
+	demand("errors.rate < 1%", served...)
 	for _, c := range threshold.Classes {
 		switch {
 		case mix[attack.Class(c.Name)] <= 0:
 		case c.Refused():
-			texts = append(texts, c.Name+".accepted == 0", c.Name+".refused >= 99%")
+			demand(c.Name+".accepted == 0", c.Name+".refused", "accepted")
+			demand(c.Name+".refused >= 99%", c.Name+".accepted", "refused")
 		case c.Name == string(attack.Honest):
-			texts = append(texts, "honest.accepted >= 99%", "honest.refused == 0")
+			demand("honest.accepted >= 99%", served...)
+			demand("honest.refused == 0", "refused")
+		}
+	}
+	if a.subject.Probe == nil {
+		return texts
+	}
+	demand("effects.lost == 0", "honest.effects.lost", "duplicate.effects.lost", "replayed.effects.lost", "oversized.effects.lost")
+	demand("effects.repeated == 0", "honest.effects.repeated", "duplicate.effects.repeated", "replayed.effects.repeated", "oversized.effects.repeated")
+	for _, c := range threshold.Classes {
+		if c.Refused() && mix[attack.Class(c.Name)] > 0 && a.subject.Probe.Keyed() {
+			demand(c.Name + ".effects.taken == 0")
 		}
 	}
 	return texts
@@ -324,8 +363,8 @@ func (a *Attack) readThresholds(flag string, texts []string) (all []*threshold.T
 			return nil, pointed(flag, text, err)
 		}
 		for _, name := range t.Names() {
-			if strings.Contains(name.Text, ".effects.") {
-				return nil, fmt.Errorf("read --%s %s: effects are looked up by the suites of load; see hookanvil list load", flag, strictyaml.Quote(text))
+			if why := a.unseen(flag, name); why != "" {
+				return nil, fmt.Errorf("read --%s %s: column %d: %s", flag, strictyaml.Quote(text), name.Column, why)
 			}
 			if name.Class != "" && a.plan.Stages[0].Mix[attack.Class(name.Class)] <= 0 {
 				return nil, fmt.Errorf("read --%s %s: column %d: it asks for deliveries that are %s, and none are sent; add %s to --mix", flag, strictyaml.Quote(text), name.Column, name.Class, name.Class)
@@ -334,6 +373,22 @@ func (a *Attack) readThresholds(flag string, texts []string) (all []*threshold.T
 		all = append(all, t)
 	}
 	return all, nil
+}
+
+// unseen says why the effects that a condition asks for cannot be seen; empty where they
+// can, or it asks for none.
+func (a *Attack) unseen(flag string, name threshold.Name) string {
+	switch {
+	case !strings.Contains(name.Text, "effects."):
+		return ""
+	case a.subject.Probe == nil:
+		return "it asks for effects, and they cannot be seen without a probe; give --probe-url, --probe-exec or --probe-file"
+	case flag == "abort-on":
+		return "it asks for effects, which are looked up when the load is over; make it a --threshold"
+	case !a.subject.Probe.Keyed() && strings.HasSuffix(name.Text, ".taken"):
+		return "it asks for effects of deliveries that must be refused, and the probe cannot tell deliveries apart; have it count by {token}"
+	}
+	return ""
 }
 
 // pointed shows where a condition is wrong.
@@ -379,6 +434,9 @@ func (a *Attack) capacity(s Settings, o AttackSettings) (err error) {
 		}
 		return nil
 	}
+	if !slices.ContainsFunc(a.thresholds, func(t *threshold.Threshold) bool { return !t.Timeless() }) {
+		return errors.New("use --find-capacity: no threshold bounds a time, and whatever may wait long enough is served at any rate; give one such as --threshold 'honest.latency.p99 <= 250ms'")
+	}
 	search := load.Search{From: a.rate, Most: attack.MaxRate, Within: cmp.Or(o.Within, defaultWithin)}
 	if o.MaxRate != "" {
 		if search.Most, err = readRate("max-rate", o.MaxRate); err != nil {
@@ -393,85 +451,114 @@ func (a *Attack) capacity(s Settings, o AttackSettings) (err error) {
 	}
 	search.Each = cmp.Or(s.Duration, max(min(search.Within/trialsInSearch, longestTrial), time.Second).Truncate(time.Second/10))
 	search.Rest = min(search.Each/8, time.Second)
+	if search.Within < search.Each {
+		return fmt.Errorf("use --within %s: a single trial lasts %s; allow for more, or make trials shorter (--duration)", search.Within, search.Each)
+	}
 	a.search = &search
 	return nil
 }
 
-// preflight sends an honest delivery, which must be accepted before a load says anything.
-// It returns why it was not.
-func (a *Attack) preflight(ctx context.Context) (string, error) {
-	subject := a.subject
-	subject.Probe = nil
-	result := receiver.NewJudge(subject, a.seed, nil).Run(ctx, honestDelivery)
-	switch {
-	case ctx.Err() != nil:
-		return "", ctx.Err()
-	case result.Verdict == reports.Pass:
-		return "", nil
+// largest is the plan with all that a search may try.
+func (a *Attack) largest() attack.Plan {
+	if a.search == nil {
+		return a.plan
 	}
-	return a.redactor.Clean(result.Reason), nil
+	p := a.plan
+	p.Stages = []attack.Stage{attack.Constant(a.search.Most, min(a.search.Within, attack.MaxTime))}
+	return p
 }
 
-// honestDelivery is a case in which an honest delivery must be accepted. It is not looked
-// up in the catalogue, all of which would have to be read.
-var honestDelivery = scenarios.Case{
-	Suite: "load", ID: "preflight", Level: scenarios.Must,
-	Send: scenarios.Steps{{}}, Expect: scenarios.Expect{{Name: "accepted"}},
+// Unready says that the load was not sent, as nothing could have been concluded from it.
+type Unready = load.Unready
+
+// Screen is where a load is shown as it goes. Its functions may be nil.
+type Screen struct {
+	Show func(reports.Pulse)
+	Say  func(string) // a line
 }
 
-// Unready says that the load was not sent, as the target does not accept honest
-// deliveries.
-type Unready struct{ Reason string }
-
-func (u Unready) Error() string {
-	return fmt.Sprintf("put a load on the target: an honest delivery before it was not accepted, so that a load would measure nothing: %s; check --target, --profile and --secret, and see hookanvil send", u.Reason)
+func (s Screen) say(format string, args ...any) {
+	if s.Say != nil {
+		s.Say(fmt.Sprintf(format, args...))
+	}
 }
 
-// Run sends the load and returns what was measured. Show, which may be nil, is shown it as
-// it goes. Results that are wanted hit by hit go to stdout or to their files meanwhile.
-func (a *Attack) Run(ctx context.Context, stdout io.Writer, show func(reports.Pulse)) (m reports.Measurement, err error) {
-	why, err := a.preflight(ctx)
+// Run sends the load, between deliveries by themselves, and returns what was measured.
+// Results that are wanted hit by hit go to stdout or to their files meanwhile.
+func (a *Attack) Run(ctx context.Context, stdout io.Writer, screen Screen) (m reports.Measurement, err error) {
+	w := load.NewWitness(a.subject, a.seed)
+	var unready Unready
+	if err := w.Begin(ctx); errors.As(err, &unready) {
+		unready.Reason = a.redactor.Clean(unready.Reason)
+		return m, unready
+	} else if err != nil {
+		return m, err
+	}
+	warnings, err := a.largest().Shortages(a.subject.Target, w.Closes())
 	if err != nil {
 		return m, err
 	}
-	if why != "" {
-		return m, Unready{why}
+	for _, short := range warnings {
+		screen.say("note: %s", short)
 	}
 	results, err := openResults(a.reports, stdout, a.redactor)
 	if err != nil {
 		return m, err
 	}
 	if a.search != nil {
-		m, err = a.findCapacity(ctx, results, show)
+		m, err = a.findCapacity(ctx, w, results, screen)
 	} else {
-		m, err = attack.Run(ctx, a.target, a.plan, a.options(results, show, load.AbortOn(a.abortOn)))
+		m, err = a.send(ctx, w, a.plan, a.options(results, screen, load.AbortOn(a.abortOn)), screen)
 	}
 	if err != nil {
 		return m, errors.Join(err, results.discard())
 	}
-	m.Tool, m.Subject = Tool(), reports.Subject{Role: receiverRole, Target: a.target.URL.String()}
-	a.hold(&m)
+	err = w.End(ctx, &m)
+	if ctx.Err() != nil {
+		m.State = reports.Interrupted
+	}
+	m.Tool, m.Subject = Tool(), reports.Subject{Role: receiverRole, Target: a.subject.URL.String()}
+	if a.subject.Probe != nil {
+		m.Subject.Probe = a.subject.Probe.String()
+	}
 	m = *a.redactor.CleanMeasurement(&m)
-	return m, results.close()
+	return m, errors.Join(err, results.close())
+}
+
+// send sends a plan, looks up its effects and holds the thresholds against both.
+func (a *Attack) send(ctx context.Context, w *load.Witness, plan attack.Plan, o attack.Options, screen Screen) (reports.Measurement, error) {
+	w.Watch(&o)
+	m, err := attack.Run(ctx, a.subject.Target, plan, o)
+	if err != nil {
+		return m, err
+	}
+	if ctx.Err() == nil && a.subject.Probe != nil {
+		screen.say("looking up effects")
+		notes, err := w.Effects(ctx, &m)
+		if err != nil && ctx.Err() == nil {
+			notes = append(notes, "effects could not be looked up: "+err.Error())
+		}
+		m.Notes = append(m.Notes, notes...)
+	}
+	a.hold(&m)
+	return m, nil
 }
 
 // hold holds the thresholds against what was measured.
 func (a *Attack) hold(m *reports.Measurement) {
 	m.Thresholds = nil
 	for _, t := range a.thresholds {
-		result := t.Of(m)
-		result.Certain = t.Certain()
-		m.Thresholds = append(m.Thresholds, result)
+		m.Thresholds = append(m.Thresholds, t.Of(m))
 	}
 }
 
-func (a *Attack) options(results *resultFiles, show func(reports.Pulse), abort func(attack.Snapshot) string) attack.Options {
+func (a *Attack) options(results *resultFiles, screen Screen, abort func(attack.Snapshot) string) attack.Options {
 	o := attack.Options{Abort: abort}
 	if results.any() {
 		o.Results = results.write
 	}
-	if show != nil {
-		o.Watch = func(s attack.Snapshot) { show(pulseOf(s)) }
+	if screen.Show != nil {
+		o.Watch = func(s attack.Snapshot) { screen.Show(pulseOf(s)) }
 	}
 	return o
 }
@@ -507,17 +594,17 @@ func (a *Attack) hopeless() func(attack.Snapshot) string {
 
 // findCapacity looks for the highest rate, and returns the measurement of the highest one
 // at which the thresholds held.
-func (a *Attack) findCapacity(ctx context.Context, results *resultFiles, show func(reports.Pulse)) (reports.Measurement, error) {
+func (a *Attack) findCapacity(ctx context.Context, w *load.Witness, results *resultFiles, screen Screen) (reports.Measurement, error) {
 	trial := func(ctx context.Context, rate float64, d time.Duration) (load.Tried, error) {
 		plan := a.plan
 		stage := attack.Constant(rate, d)
 		stage.Mix = a.plan.Stages[0].Mix
 		plan.Stages = []attack.Stage{stage}
-		m, err := attack.Run(ctx, a.target, plan, a.options(results, show, a.hopeless()))
+		m, err := a.send(ctx, w, plan, a.options(results, screen, a.hopeless()), Screen{})
 		if err != nil {
 			return load.Tried{}, err
 		}
-		a.hold(&m)
+		sayTrial(screen, rate, m)
 		tried := load.Tried{Measurement: m, Held: m.ExitCode() == reports.ExitPassed}
 		for _, t := range m.Thresholds {
 			if !t.Holds {
@@ -536,6 +623,15 @@ func (a *Attack) findCapacity(ctx context.Context, results *resultFiles, show fu
 		m.State = reports.Interrupted
 	}
 	return m, nil
+}
+
+// sayTrial tells of a trial that is over: a search takes minutes.
+func sayTrial(screen Screen, rate float64, m reports.Measurement) {
+	code, why := m.Outcome()
+	if code == reports.ExitInterrupted {
+		return
+	}
+	screen.say("tried %.0f/s: %s", rate, why)
 }
 
 // measurementReports reads --report. Some formats are written as the load goes, so that
@@ -582,10 +678,23 @@ type resultFiles struct {
 }
 
 type resultFile struct {
-	path      string
-	temporary *os.File // nil where it is standard output, or a device
-	buffer    *bufio.Writer
-	encode    vegeta.Encoder
+	path   string
+	file   *os.File // nil where it is standard output
+	device bool     // the file is what has the name, and no file to be given it
+	buffer *bufio.Writer
+	encode vegeta.Encoder
+}
+
+// open opens a file beside the one that is asked for, or the device itself: a rename would
+// put a file in its place.
+func (f *resultFile) open() (err error) {
+	if info, missing := os.Stat(f.path); missing == nil && !info.Mode().IsRegular() {
+		f.device = true
+		f.file, err = os.OpenFile(f.path, os.O_WRONLY, 0)
+		return err
+	}
+	f.file, err = os.CreateTemp(filepath.Dir(f.path), "."+filepath.Base(f.path)+".*")
+	return err
 }
 
 func openResults(all []destination, stdout io.Writer, redactor *reports.Redactor) (*resultFiles, error) {
@@ -598,11 +707,10 @@ func openResults(all []destination, stdout io.Writer, redactor *reports.Redactor
 		f := &resultFile{path: one.path}
 		out := stdout
 		if one.path != "-" {
-			var err error
-			if f.temporary, err = os.CreateTemp(filepath.Dir(one.path), "."+filepath.Base(one.path)+".*"); err != nil {
+			if err := f.open(); err != nil {
 				return nil, errors.Join(fmt.Errorf("write report %s: %w", one.path, err), r.discard())
 			}
-			out = f.temporary
+			out = f.file
 		}
 		f.buffer = bufio.NewWriterSize(out, 1<<16)
 		f.encode = results(f.buffer)
@@ -623,6 +731,9 @@ func (r *resultFiles) write(result *vegeta.Result) {
 	}
 	kept := reports.InertResult(*result)
 	kept.URL = r.url[1]
+	if kept.Error == "" && kept.Code >= 400 { // as vegeta's own results have it, which it plots by
+		kept.Error = strconv.Itoa(int(kept.Code)) + " " + http.StatusText(int(kept.Code))
+	}
 	for _, f := range r.files {
 		if err := f.encode.Encode(&kept); err != nil {
 			r.failed = fmt.Errorf("write report %s: %w", f.path, err)
@@ -643,25 +754,32 @@ func (r *resultFiles) close() error {
 
 func (f *resultFile) close(whole bool) error {
 	err := f.buffer.Flush()
-	if f.temporary == nil {
+	switch {
+	case f.file == nil:
 		return err
+	case f.device:
+		return errors.Join(err, f.file.Close())
 	}
-	err = errors.Join(err, f.temporary.Sync(), f.temporary.Close())
+	err = errors.Join(err, f.file.Sync(), f.file.Close())
 	if err != nil || !whole {
-		return errors.Join(err, os.Remove(f.temporary.Name()))
+		return errors.Join(err, os.Remove(f.file.Name()))
 	}
-	if err := os.Chmod(f.temporary.Name(), 0o644); err != nil {
+	if err := os.Chmod(f.file.Name(), 0o644); err != nil {
 		return err
 	}
-	return os.Rename(f.temporary.Name(), f.path)
+	return os.Rename(f.file.Name(), f.path)
 }
 
 // discard removes what was begun.
 func (r *resultFiles) discard() error {
 	var err error
 	for _, f := range r.files {
-		if f.temporary != nil {
-			err = errors.Join(err, f.temporary.Close(), os.Remove(f.temporary.Name()))
+		switch {
+		case f.file == nil:
+		case f.device:
+			err = errors.Join(err, f.file.Close())
+		default:
+			err = errors.Join(err, f.file.Close(), os.Remove(f.file.Name()))
 		}
 	}
 	return err

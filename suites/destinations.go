@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,10 +36,33 @@ func readDestinations(texts, formats []string, what, example string) ([]destinat
 			if err := isDirectory(filepath.Dir(path), "--report", text); err != nil {
 				return nil, err
 			}
+			if err := canBeWritten(path); err != nil {
+				return nil, fmt.Errorf("read --report %s: no report can be written there: %w", strictyaml.Quote(text), err)
+			}
 		}
 		all = append(all, destination{i, path})
 	}
 	return all, nil
+}
+
+// canBeWritten tells why a file cannot be written, or replaced. Who has waited for a run
+// must not learn it then.
+func canBeWritten(path string) error {
+	switch info, err := os.Stat(path); {
+	case err == nil && info.IsDir():
+		return errors.New("it is a directory; name a file in it")
+	case err == nil && !info.Mode().IsRegular():
+		return nil // a device or a pipe
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".hookanvil-*")
+	var of *os.PathError
+	if errors.As(err, &of) {
+		return fmt.Errorf("make a file in %s: %w", strictyaml.Quote(filepath.Dir(path)), of.Err)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // output is a report that is to be written; write is nil where that was done already.

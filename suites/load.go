@@ -39,17 +39,16 @@ func (s Settings) declared() (Declared, error) {
 	if s.Duration > scenarios.MaxLoadTime {
 		return d, fmt.Errorf("read --duration %s: a load lasts at most %s", s.Duration, "1h")
 	}
+	if s.flags["duration"] && s.Duration == 0 {
+		return d, errors.New("read --duration: a load of no time sends nothing; give one such as 30s")
+	}
 	if s.Rate == "" {
 		return d, nil
 	}
-	rate, err := scenarios.ParseRate(s.Rate)
-	if err == nil && rate.Share > 0 {
-		err = errors.New("a share of what? write hits per second, such as 200/s")
-	}
-	if err != nil {
+	var err error
+	if d.Rate, err = scenarios.ParsePerSecond(s.Rate); err != nil {
 		return d, fmt.Errorf("read --rate %s: %w", strictyaml.Quote(s.Rate), err)
 	}
-	d.Rate = rate.PerSecond
 	return d, nil
 }
 

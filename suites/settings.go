@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -197,8 +198,11 @@ func (f *Field) parseNumber(text string) error {
 		return fmt.Errorf("%s is no whole number", strictyaml.Quote(text))
 	}
 	low, high, ok := strictyaml.Range(f.tag)
-	if ok && (n < low || n > high) || n < 0 {
+	switch {
+	case ok && (n < low || n > high):
 		return fmt.Errorf("it must be from %d to %d", low, high)
+	case n < 0:
+		return errors.New("it cannot be negative")
 	}
 	f.value.SetInt(int64(n))
 	return nil

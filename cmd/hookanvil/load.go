@@ -21,18 +21,26 @@ func newLoad() *cobra.Command {
 how soon, from when each was due. Beside honest deliveries, others can be mixed in:
 forged, tampered, stale, replayed, duplicate, unsigned, malformed, oversized.
 
-Before it begins, an honest delivery must be accepted. What the load costs this
-machine, and how well it kept time, is measured as well: a run that tells of the
-generator, and not of the target, is marked invalid and nothing is concluded.
+Before it begins, an honest delivery must be accepted; after it, one is sent again, and
+a forged one. A target that listens no more, or lets the forgery in, has failed. With a
+probe (--probe-url, --probe-exec, --probe-file), what was accepted is looked up when the
+load is over, and so is what had to be refused: lost, repeated, or acted on.
+
+What the load costs this machine, and how well it kept time, is measured as well: of a
+run that tells of the generator, and not of the target, times neither hold nor break
+anything. Counts do, where every delivery was sent.
 
 Thresholds are conditions on what is measured, such as honest.latency.p99 <= 250ms.
-Without any, less than 1 % may be left unserved, honest deliveries must be accepted
-and the others refused.
+Beside them, and unless they say otherwise of the same figures, less than 1 % may be
+left unserved, honest deliveries must be accepted and the others refused, and effects
+be there once.
 
-Exit codes: 0 the thresholds hold; 1 one does not; 2 usage; 3 invalid, or nothing
-could be concluded; 4 hookanvil itself failed; 130 interrupted.`,
+Exit codes: 0 the thresholds hold; 1 one does not, or the target has failed; 2 usage;
+3 invalid, or nothing could be concluded, as where the generator or the time ended a
+search for the capacity; 4 hookanvil itself failed; 130 interrupted.`,
 		Example: `  hookanvil load --target http://127.0.0.1:8080/hook --profile svix --secret env:WEBHOOK_SECRET --rate 2000/s --duration 60s
   hookanvil load --mix honest=90,forged=10 --threshold 'honest.latency.p99 <= 250ms' --threshold 'forged.accepted == 0' ...
+  hookanvil load --mix honest=80,duplicate=20 --probe-url 'http://127.0.0.1:8080/effects?id={token}#/count' ...
   hookanvil load --closed --connections 64 ...
   hookanvil load --report json=before.json --report html=before.html ...
   hookanvil load --find-capacity --rate 100/s --within 5m --threshold 'honest.latency.p99 <= 100ms' ...
@@ -70,7 +78,7 @@ could be concluded; 4 hookanvil itself failed; 130 interrupted.`,
 			return err
 		}
 		live := liveOn(os.Stderr)
-		m, err := attack.Run(ctx, cmd.OutOrStdout(), live.Show)
+		m, err := attack.Run(ctx, cmd.OutOrStdout(), suites.Screen{Show: live.Show, Say: live.Say})
 		live.Clear()
 		var unready suites.Unready
 		switch {

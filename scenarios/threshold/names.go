@@ -79,6 +79,7 @@ var fields = append([]field{
 	{"throughput", rate, "hits accepted a second", func(t *reports.Traffic, _ Class) (float64, bool) { return t.Throughput, t.Planned > 0 }},
 	{"effects.lost", count, "accepted, and without effect", effect(func(e *reports.Effects) int64 { return e.Lost })},
 	{"effects.repeated", count, "accepted, with more than one effect", effect(func(e *reports.Effects) int64 { return e.Repeated })},
+	{"effects.taken", count, "with an effect, of a class that must be refused", effect(func(e *reports.Effects) int64 { return e.Taken })},
 }, manyFields()...)
 
 // unanswered are the hits without a complete answer, but for those that failed on this
@@ -154,14 +155,14 @@ func Names() []Doc {
 		all = append(all, Doc{"CLASS." + f.name, string(f.unit), f.doc})
 	}
 	return append(all,
-		Doc{"total.…", "", "the same of all hits; total may be left out before errors, rate and throughput"},
+		Doc{"total.…", "", "the same of all hits; total may be left out before errors, rate, throughput and effects"},
 		Doc{"stages.NAME.CLASS.…", "", "the same of one stage"},
 		Doc{"lag.p99", string(span), "how late the hits were begun that found a connection free; and other quantiles"},
 	)
 }
 
 // short are the names before which total may be left out.
-var short = []string{"errors", "rate", "throughput"}
+var short = []string{"errors", "rate", "throughput", "effects"}
 
 // find looks a name up. The column of the error is that within the name.
 func find(name string, stages []string) (*quantity, *Error) {
@@ -200,6 +201,9 @@ func find(name string, stages []string) (*quantity, *Error) {
 		return nil, problem(at, "%s has no %s", cmp.Or(q.class, "total"), strictyaml.Quote(rest)).hint(strictyaml.DidYouMean(rest, fieldNames()))
 	}
 	q.field, q.unit = fields[f], fields[f].unit
+	if strings.HasPrefix(rest, "effects.") && (rest == "effects.taken") != reports.MustBeRefused(q.class) {
+		return nil, problem(at, "%s has no %s", cmp.Or(q.class, "total"), rest).hint("deliveries that must be refused have forged.effects.taken; others honest.effects.lost and honest.effects.repeated")
+	}
 	return q, nil
 }
 

@@ -112,6 +112,22 @@ func (t *Threshold) Names() []Name {
 // acted on twice.
 func (t *Threshold) Certain() bool { return t.certain }
 
+// dated tells that the threshold asks for what a receiver decides by the time at which a
+// delivery was signed.
+func (t *Threshold) dated() bool {
+	return slices.ContainsFunc(t.terms, func(one *term) bool {
+		q := one.quantity
+		return q != nil && (q.field.name == "refused" || q.class == "stale")
+	})
+}
+
+// untimely tells that deliveries may have been sent at another time than the one that
+// they were stamped with.
+func untimely(m *reports.Measurement) bool {
+	const second = 1000 // milliseconds
+	return max(m.Generator.Clock, m.Generator.StallMax) > second
+}
+
 // Timeless tells that the threshold asks for counts and shares alone, and for no time or
 // rate.
 func (t *Threshold) Timeless() bool {
@@ -122,7 +138,7 @@ func (t *Threshold) Timeless() bool {
 // as the latency of accepted deliveries where none was accepted, does not hold, and is
 // marked as unmeasured.
 func (t *Threshold) Of(m *reports.Measurement) reports.Threshold {
-	result := reports.Threshold{Text: t.text}
+	result := reports.Threshold{Text: t.text, Timeless: t.Timeless(), Certain: t.certain && !(t.dated() && untimely(m))}
 	env := map[string]any{}
 	var got, missing []string
 	for _, term := range t.terms {

@@ -86,7 +86,7 @@ func TestThresholds(t *testing.T) {
 		// What was not measured does not hold, whatever else does.
 		{"tampered.accepted == 0", unmeasured, "tampered.accepted was not measured: nothing of it was sent"},
 		{"stale.latency.p99 <= 250ms", unmeasured, "stale.latency.p99 was not measured: nothing of it was refused"},
-		{"honest.accepted == 990 or forged.effects.lost == 0", unmeasured, "honest.accepted = 990, forged.effects.lost was not measured: no effect was looked up"},
+		{"honest.accepted == 990 or forged.effects.taken == 0", unmeasured, "honest.accepted = 990, forged.effects.taken was not measured: no effect was looked up"},
 		{"not (tampered.accepted == 0)", unmeasured, "tampered.accepted was not measured: nothing of it was sent"},
 		{"stages.never.honest.accepted == 0", unmeasured, "stages.never.honest.accepted was not measured: the run did not get to the stage"},
 	} {
@@ -96,7 +96,9 @@ func TestThresholds(t *testing.T) {
 			continue
 		}
 		want := reports.Threshold{Text: tt.text, Got: tt.got, Holds: tt.outcome == holds, Unmeasured: tt.outcome == unmeasured}
-		if diff := cmp.Diff(want, one.Of(measured())); diff != "" {
+		got := one.Of(measured())
+		got.Certain, got.Timeless = false, false // see TestKinds
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.text, diff)
 		}
 	}
@@ -205,7 +207,11 @@ func TestNames(t *testing.T) {
 	}
 	// What is documented can be asked for.
 	for _, doc := range threshold.Names() {
-		name := strings.Replace(doc.Name, "CLASS", "honest", 1)
+		class := "honest"
+		if strings.HasSuffix(doc.Name, ".taken") {
+			class = "forged"
+		}
+		name := strings.Replace(doc.Name, "CLASS", class, 1)
 		if strings.Contains(name, "…") {
 			continue
 		}
@@ -233,6 +239,8 @@ func TestKinds(t *testing.T) {
 		{"forged.accepted == 0 or honest.refused == 0", false, true},
 		{"not (forged.accepted > 0)", false, true},
 		{"honest.effects.lost == 0", false, true},
+		{"effects.repeated == 0", true, true},
+		{"forged.effects.taken == 0", true, true},
 		{"forged.other == 0", true, true},
 		{"honest.latency.p99 <= 1s", false, false},
 		{"forged.accepted == 0 or throughput > 5/s", false, false},
@@ -245,6 +253,32 @@ func TestKinds(t *testing.T) {
 		}
 		if one.Certain() != tt.certain || one.Timeless() != tt.timeless {
 			t.Errorf("%s: certain %v, timeless %v", tt.text, one.Certain(), one.Timeless())
+		}
+		if got := one.Of(measured()); got.Certain != tt.certain || got.Timeless != tt.timeless {
+			t.Errorf("%s: it is told otherwise: %+v", tt.text, got)
+		}
+	}
+}
+
+// Where deliveries may have been sent long after they were signed, a refusal is not
+// certain to be the receiver's fault; a forgery is one at any time.
+func TestCertaintyOfTheTime(t *testing.T) {
+	for text, want := range map[string]bool{
+		"honest.refused == 0": false, "stale.accepted == 0": false, "forged.accepted == 0 and honest.refused == 0": false,
+		"forged.accepted == 0": true, "honest.effects.repeated == 0": true,
+	} {
+		one, err := threshold.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, disturb := range []func(g *reports.Generator){
+			func(g *reports.Generator) { g.Clock = 3_600_000 },
+			func(g *reports.Generator) { g.StallMax = 400_000 },
+		} {
+			m := measured()
+			if disturb(&m.Generator); one.Of(m).Certain != want {
+				t.Errorf("%s: certain %v", text, !want)
+			}
 		}
 	}
 }

@@ -77,11 +77,12 @@ func (t *Threshold) bounds(n ast.Node) bool {
 }
 
 // decided tells of counts that the target alone decides: complete answers other than an
-// acknowledgement, forgeries that were acknowledged, and effects that were repeated.
+// acknowledgement, forgeries that were acknowledged, and effects that were repeated or
+// should not be.
 func (q *quantity) decided() bool {
 	refused := reports.MustBeRefused(q.class)
 	switch q.field.name {
-	case "other", "effects.repeated":
+	case "other", "effects.repeated", "effects.taken":
 		return true
 	case "accepted":
 		return refused

@@ -32,7 +32,7 @@ type Tried struct {
 // Bounds of a search.
 const (
 	mostTrials  = 60
-	mostInvalid = 3 // trials in which the generator did not keep up
+	mostInvalid = 3 // trials in a row in which the generator did not keep up
 	finest      = 0.08
 )
 
@@ -49,7 +49,7 @@ const (
 // ends when they are close together, or the time is over.
 //
 // Where the generator does not keep up, the limit found is its own: the search ends, and
-// says of the target only that it is above the highest rate at which the thresholds held.
+// says of the target's limit only what the trials before have shown.
 func FindCapacity(ctx context.Context, s Search, trial func(ctx context.Context, rate float64, d time.Duration) (Tried, error)) (reports.Capacity, reports.Measurement, error) {
 	f := &finder{Search: s, trial: trial, until: time.Now().Add(s.Within)}
 	f.Precision = cmp.Or(s.Precision, finest)
@@ -62,6 +62,9 @@ func FindCapacity(ctx context.Context, s Search, trial func(ctx context.Context,
 	low, high, err := f.climb(ctx)
 	if err == nil && low > 0 && high > 0 {
 		err = f.narrow(ctx, low, high)
+	}
+	if ctx.Err() != nil {
+		f.found.Ended = reports.Interrupted
 	}
 	return f.found, f.best, err
 }
@@ -102,15 +105,17 @@ func (f *finder) try(ctx context.Context, rate float64) (reports.Trial, error) {
 		Rate: rate, Throughput: m.Total.Throughput, P50: d.P50, P99: d.P99, Errors: m.Total.Unserved(),
 		Held: tried.Held, Broken: tried.Broken, Invalid: len(m.Invalid) > 0,
 	}
+	f.invalid++
 	if t.Invalid {
-		f.invalid++
 		t.Held = false
+	} else {
+		f.invalid = 0
 	}
 	if m.State == reports.Interrupted { // neither
 		return t, ctx.Err()
 	}
 	f.found.Trials = append(f.found.Trials, t)
-	if f.best.Schema == "" || t.Held && rate > f.held {
+	if f.best.Schema == "" || len(f.best.Invalid) > 0 && !t.Invalid || t.Held && rate > f.held {
 		f.best = m
 	}
 	if t.Held {
@@ -129,7 +134,7 @@ func (f *finder) climb(ctx context.Context) (low, high float64, err error) {
 		case err != nil:
 			return 0, 0, err
 		case t.Invalid:
-			f.unlimited()
+			f.unlimited(reports.EndedGenerator)
 			return 0, 0, nil
 		case t.Held:
 			low = rate
@@ -140,19 +145,18 @@ func (f *finder) climb(ctx context.Context) (low, high float64, err error) {
 		case low > 0 && high > 0:
 			return low, high, nil
 		case low >= f.Most:
-			f.unlimited()
+			f.unlimited(reports.EndedHighest)
 			return 0, 0, nil
 		case low > 0:
 			rate = min(2*rate, f.Most)
 		case rate/2 < 1:
-			f.found.High = high
+			f.found.High, f.found.Ended = high, reports.EndedLowest
 			return 0, high, nil
 		default:
 			rate /= 2
 		}
 	}
-	// The time was over.
-	f.found.Rate, f.found.Low, f.found.High = low, low, high
+	f.found.Rate, f.found.Low, f.found.High, f.found.Ended = low, low, high, reports.EndedTime
 	f.found.Unlimited = high == 0 && low > 0
 	return 0, 0, nil
 }
@@ -172,19 +176,28 @@ func (f *finder) twice(ctx context.Context, rate float64) (t reports.Trial, err 
 }
 
 // unlimited ends a search without having found a limit.
-func (f *finder) unlimited() {
-	f.found.Unlimited, f.found.Rate, f.found.Low, f.found.High = true, f.held, f.held, 0
+func (f *finder) unlimited(why string) {
+	f.found.Unlimited, f.found.Rate, f.found.Low, f.found.High, f.found.Ended = true, f.held, f.held, 0, why
 }
 
 // narrow finds the limit between two rates.
 func (f *finder) narrow(ctx context.Context, low, high float64) error {
-	b := newBelief(low/1.25, min(high*1.25, f.Most*1.25))
+	// A trial may have come out wrong that set a bound: the limit may lie beyond it.
+	b := newBelief(low/4, min(high*4, f.Most*1.25))
 	for _, t := range f.found.Trials {
 		b.learn(t)
 	}
 	for {
 		f.found.Low, f.found.Rate, f.found.High = b.quantile(0.025), b.quantile(0.5), b.quantile(0.975)
-		if f.found.High/f.found.Low-1 <= f.Precision || f.over(ctx) {
+		switch {
+		case f.found.High/f.found.Low-1 <= f.Precision:
+			f.found.Ended = reports.EndedFound
+			return nil
+		case f.invalid >= mostInvalid:
+			f.found.Ended = reports.EndedGenerator
+			return nil
+		case f.over(ctx):
+			f.found.Ended = reports.EndedTime
 			return nil
 		}
 		t, err := f.try(ctx, min(f.found.Rate, f.Most))
@@ -192,10 +205,6 @@ func (f *finder) narrow(ctx context.Context, low, high float64) error {
 			return err
 		}
 		b.learn(t)
-		if f.invalid >= mostInvalid {
-			f.unlimited()
-			return nil
-		}
 	}
 }
 
@@ -208,7 +217,7 @@ type belief struct {
 }
 
 const (
-	places = 300  // rates that are told apart
+	places = 800  // rates that are told apart
 	wrong  = 0.02 // chance that a trial comes out wrong, far from the limit
 )
 

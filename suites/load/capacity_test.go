@@ -19,13 +19,14 @@ import (
 type simulated struct {
 	knee, width float64
 	limit       float64 // of the generator; none where it is 0
+	stumbles    bool    // it keeps time at the rates that are tried first, and at no other
 	rand        *rand.Rand
 }
 
 func (s simulated) try(_ context.Context, rate float64, d time.Duration) (load.Tried, error) {
 	time.Sleep(d)
 	m := reports.Measurement{Schema: reports.MeasurementSchema, State: reports.Complete, Total: reports.Traffic{Planned: 100, Accepted: 100, Throughput: min(rate, s.knee)}}
-	if s.limit > 0 && rate > s.limit {
+	if s.limit > 0 && rate > s.limit || s.stumbles && math.Mod(rate, 100) != 0 {
 		m.Invalid = []string{"achieved 80 % of the rate"}
 	}
 	held := s.rand.Float64() < 1/(1+math.Exp(math.Log(rate/s.knee)/s.width))
@@ -78,16 +79,30 @@ func TestCapacityWithoutALimit(t *testing.T) {
 		check   func(c reports.Capacity) bool
 	}{
 		{"above the highest rate", simulated{knee: 1e9, width: 0.01}, load.Search{From: 100, Most: 1000, Within: time.Hour, Each: time.Second},
-			func(c reports.Capacity) bool { return c.Unlimited && c.Rate == 1000 && c.High == 0 }},
+			func(c reports.Capacity) bool {
+				return c.Unlimited && c.Rate == 1000 && c.High == 0 && c.Ended == reports.EndedHighest
+			}},
 		{"the generator's limit", simulated{knee: 1e9, width: 0.01, limit: 1000}, load.Search{From: 100, Most: 100_000, Within: time.Hour, Each: time.Second},
 			func(c reports.Capacity) bool {
 				last := c.Trials[len(c.Trials)-1]
-				return c.Unlimited && c.Rate == 800 && last.Invalid && last.Rate == 1600 && !last.Held
+				return c.Unlimited && c.Rate == 800 && last.Invalid && last.Rate == 1600 && !last.Held && c.Ended == reports.EndedGenerator
 			}},
 		{"below the lowest rate", simulated{knee: 0.1, width: 0.01}, load.Search{From: 100, Most: 1000, Within: time.Hour, Each: time.Second},
-			func(c reports.Capacity) bool { return !c.Unlimited && c.Rate == 0 && c.High > 0 && c.High < 4 }},
+			func(c reports.Capacity) bool {
+				return !c.Unlimited && c.Rate == 0 && c.High > 0 && c.High < 4 && c.Ended == reports.EndedLowest
+			}},
 		{"no time", simulated{knee: 5000, width: 0.01}, load.Search{From: 100, Most: 100_000, Within: 4 * time.Second, Each: time.Second},
-			func(c reports.Capacity) bool { return c.Unlimited && c.Rate <= 1600 && len(c.Trials) <= 4 }},
+			func(c reports.Capacity) bool {
+				return c.Unlimited && c.Rate <= 1600 && len(c.Trials) <= 4 && c.Ended == reports.EndedTime
+			}},
+		{"the generator's limit below that of the target", simulated{knee: 1300, width: 0.001, limit: 1200}, load.Search{From: 100, Most: 100_000, Within: time.Hour, Each: time.Second},
+			func(c reports.Capacity) bool {
+				return c.Unlimited && c.Rate == 800 && c.Ended == reports.EndedGenerator
+			}},
+		{"a generator that stumbles between", simulated{knee: 1000, width: 0.001, stumbles: true}, load.Search{From: 100, Most: 100_000, Within: time.Hour, Each: time.Second},
+			func(c reports.Capacity) bool {
+				return !c.Unlimited && c.Rate > 800 && c.Rate < 1600 && c.Low <= 1000 && 1000 <= c.High && c.Ended == reports.EndedGenerator
+			}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -52,7 +51,8 @@ func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 	h.Write([]byte(c.Name()))
 	// Two cases must not send the same ids, which the receiver would take for replays.
 	seed := j.seed ^ h.Sum64()
-	t := &trial{Judge: j, c: c, seed: seed, rand: rand.New(rand.NewPCG(seed, 0)), result: &result}
+	t := &trial{Judge: j, Witness: NewWitness(j.subject, seed), c: c, seed: seed, result: &result}
+	t.Witness.record = t.record
 	f := t.guarded(ctx, t.judge(ctx))
 	result.Verdict, result.Reason = f.verdict, f.reason
 	if result.Verdict == reports.Fail && c.Level != scenarios.Must {
@@ -65,9 +65,9 @@ func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 // trial is the judging of one case.
 type trial struct {
 	*Judge
+	*Witness
 	c      scenarios.Case
 	seed   uint64
-	rand   *rand.Rand
 	result *reports.Result
 	broken error // the journal could not be written
 }
@@ -79,10 +79,6 @@ type finding struct {
 }
 
 func passed() finding { return finding{verdict: reports.Pass} }
-
-func failed(format string, args ...any) finding {
-	return finding{reports.Fail, fmt.Sprintf(format, args...)}
-}
 
 func inconclusive(format string, args ...any) finding {
 	return finding{reports.Inconclusive, fmt.Sprintf(format, args...)}
@@ -106,60 +102,66 @@ func (t *trial) guarded(ctx context.Context, f finding) finding {
 
 // judge sends the load between two honest deliveries.
 func (t *trial) judge(ctx context.Context) finding {
-	if f := t.calm(ctx, "control before"); f.verdict != reports.Pass {
-		return inconclusive("the honest delivery before it was not accepted: %s", f.reason)
+	before, err := t.calm(ctx, "before")
+	switch {
+	case err != nil:
+		return inconclusive("%s", err)
+	case !before.Accepted:
+		return inconclusive("the honest delivery before it was not accepted: %s", before.Got)
 	}
-	before, counts := 0, asksForEffects(t.c)
-	if counts && !t.subject.Probe.Keyed() {
-		var err error
-		if before, err = t.total(ctx, 0); err != nil {
+	counts := asksForEffects(t.c)
+	if counts {
+		if err := t.count(ctx, 0); err != nil {
 			return inconclusive("effects could not be counted: %s", err)
 		}
 	}
-	m, sample, err := t.attack(ctx)
+	m, err := t.attack(ctx)
 	if err != nil {
 		return inconclusive("the load could not be sent: %s", err)
 	}
+	m.Controls = []reports.Control{before}
 	if counts && ctx.Err() == nil {
-		if err := t.countEffects(ctx, &m, sample, before); err != nil {
+		notes, err := t.Effects(ctx, &m)
+		if err != nil {
 			return inconclusive("effects could not be counted: %s", err)
 		}
+		t.tellEffects(&m, notes)
 	}
 	for _, one := range t.c.Expect.Thresholds() {
 		m.Thresholds = append(m.Thresholds, one.Of(&m))
 	}
-	t.tell(&m)
+	defer t.tell(&m)
 	f := t.weigh(&m)
 	if f.verdict == reports.Fail || ctx.Err() != nil {
 		return f
 	}
-	switch after := t.calm(ctx, "control after"); {
-	case after.verdict == reports.Fail:
-		return failed("the target stopped serving: when the load was over, %s", after.reason)
-	case f.verdict == reports.Pass && after.verdict != reports.Pass:
-		return inconclusive("the honest delivery after it was not accepted: %s", after.reason)
+	after, err := t.calm(ctx, "after")
+	if err != nil {
+		return inconclusive("%s", err)
 	}
-	return f
+	m.Controls = append(m.Controls, after)
+	return t.weigh(&m)
 }
 
 // attack sends the load, with slow clients beside it where a stage has some.
-func (t *trial) attack(ctx context.Context) (m reports.Measurement, sample []attack.Delivery, err error) {
+func (t *trial) attack(ctx context.Context) (m reports.Measurement, err error) {
 	plan, err := t.planOf(t.c.Load, t.seed)
 	if err != nil {
-		return m, nil, err
+		return m, err
 	}
 	target := t.subject.Target
 	if t.c.Load.Fresh {
 		target.Headers = append(target.Headers.Clone(), wire.Header{Name: "Connection", Value: "close"})
 	}
-	options := attack.Options{Abort: AbortOn(t.c.AbortOn.Thresholds()), Sample: mostExamined, Sampled: func(all []attack.Delivery) { sample = all }}
+	options := attack.Options{Abort: AbortOn(t.c.AbortOn.Thresholds())}
+	t.Watch(&options)
 	during, stop := context.WithCancel(ctx)
 	var beside sync.WaitGroup
 	t.slowClients(during, &beside)
 	m, err = attack.Run(ctx, target, plan, options)
 	stop()
 	beside.Wait()
-	return m, sample, err
+	return m, err
 }
 
 // slowness is the time between two bytes of a slow client, in milliseconds.
@@ -173,7 +175,7 @@ func (t *trial) slowClients(ctx context.Context, beside *sync.WaitGroup) {
 	for _, s := range t.c.Load.Stages {
 		d := s.For.Of(t.subject.Time)
 		for i := range s.Slow {
-			request, err := t.request()
+			request, _, err := t.request(attack.Honest)
 			if err != nil {
 				return // the control has failed for the same reason
 			}
@@ -212,49 +214,16 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// weigh joins what became of the thresholds. Where we did not keep time, it excuses what
-// is slow, lost or missing, but no forgery that was accepted; and that no time was kept
-// is no matter where none is asked for, every hit was begun and nothing is broken.
+// weigh is what became of the thresholds.
 func (t *trial) weigh(m *reports.Measurement) finding {
-	var broken, certain, unmeasured []string
-	timeless := true
-	for i, result := range m.Thresholds {
-		asked := t.c.Expect.Thresholds()[i]
-		timeless = timeless && asked.Timeless()
-		text := fmt.Sprintf("%s does not hold: %s", result.Text, result.Got)
-		switch {
-		case result.Unmeasured:
-			unmeasured = append(unmeasured, fmt.Sprintf("%s: %s", result.Text, result.Got))
-		case result.Holds:
-		case asked.Certain():
-			certain = append(certain, text)
-			fallthrough
-		default:
-			broken = append(broken, text)
-		}
-	}
-	excused := timeless && len(broken) == 0 && delivered(m)
+	verdict, reason := m.Weigh()
 	switch {
-	case len(m.Invalid) > 0 && len(certain) > 0:
-		return failed("%s", strings.Join(certain, "; "))
-	case len(m.Invalid) > 0 && !excused:
-		return inconclusive("the load was not sent as it should be, so that nothing can be said of the target: %s", strings.Join(m.Invalid, "; "))
-	case len(broken) > 0:
-		return failed("%s", strings.Join(broken, "; "))
-	case m.State == reports.Aborted:
-		return inconclusive("the load was ended early: %s", strings.Join(m.Notes, "; "))
-	case len(unmeasured) > 0:
-		return inconclusive("%s", strings.Join(unmeasured, "; "))
+	case verdict == reports.Pass:
+		return passed()
+	case verdict == reports.Inconclusive && len(m.Invalid) > 0:
+		reason += ": " + strings.Join(m.Invalid, "; ")
+	case verdict == reports.Inconclusive && m.State == reports.Aborted:
+		reason += ": " + strings.Join(m.Notes, "; ")
 	}
-	if doubt := m.Doubt(); doubt != "" {
-		return inconclusive("%s", doubt)
-	}
-	return passed()
-}
-
-// delivered tells that the load was sent, however evenly: nearly all hits were begun, and
-// none failed on this machine.
-func delivered(m *reports.Measurement) bool {
-	g := m.Generator
-	return g.Achieved >= 0.99*g.Target && float64(g.Dropped) <= 0.001*float64(m.Total.Planned) && m.Total.Errors["harness"] == 0
+	return finding{verdict, reason}
 }

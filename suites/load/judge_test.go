@@ -118,7 +118,7 @@ func TestVerdicts(t *testing.T) {
 func TestAnImpossibleRate(t *testing.T) {
 	const impossible = "level: must\nload: {stages: [{rate: 100000/s, for: 300ms}], connections: 8, timeout: 200ms, mix: {honest: 50, forged: 50}}\n"
 	r := (&stage{}).judge(t.Context(), t, impossible+"expect: honest.sent >= 0")
-	if r.Verdict != reports.Inconclusive || !strings.Contains(r.Reason, "the load was not sent as it should be") {
+	if r.Verdict != reports.Inconclusive || !strings.Contains(r.Reason, "the run is invalid") {
 		t.Errorf("%s: %s", r.Verdict, r.Reason)
 	}
 	r = (&stage{answer: forgeries(200)}).judge(t.Context(), t, impossible+"expect: [honest.accepted >= 99%, forged.accepted == 0]")

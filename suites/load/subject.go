@@ -117,7 +117,7 @@ func needsOf(c scenarios.Case) []string {
 
 func asksForEffects(c scenarios.Case) bool {
 	return slices.ContainsFunc(c.Expect.Thresholds(), func(t *threshold.Threshold) bool {
-		return slices.ContainsFunc(t.Names(), func(n threshold.Name) bool { return strings.Contains(n.Text, ".effects.") })
+		return slices.ContainsFunc(t.Names(), func(n threshold.Name) bool { return strings.Contains(n.Text, "effects.") })
 	})
 }
 

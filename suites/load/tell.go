@@ -1,6 +1,9 @@
 package load
 
 import (
+	"cmp"
+	"strings"
+
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/suites/load/attack"
 )
@@ -21,6 +24,13 @@ func (t *trial) tell(m *reports.Measurement) {
 	}
 	t.figure("generator lag p99", round(m.Generator.Lag.P99), "ms", "")
 	t.result.Load = m.Compact()
+}
+
+// tellEffects says how much was looked up, and what may have been missed.
+func (t *trial) tellEffects(m *reports.Measurement, notes []string) {
+	if e := m.Total.Effects; e != nil {
+		t.figure("effects examined", float64(e.Examined), "count", cmp.Or(strings.Join(notes, "; "), "every accepted delivery was looked up"))
+	}
 }
 
 func round(v float64) float64 { return float64(int64(v*100+0.5)) / 100 }

@@ -39,7 +39,7 @@ something was; 3 where nothing arrived, or losses could not be told.`,
 	f.StringArrayVar(&k.Outage, "outage", nil, "answer 503 for a time, counted from the first request: 10s@30s, 10s@30s@/path, 10s@30s@refuse; may be repeated")
 	f.StringArrayVar(&k.Slow, "slow", nil, "answer slowly: 200ms, 200ms@10s-20s, 200ms@/path; may be repeated")
 	f.Int64Var(&k.AllowDuplicates, "allow-duplicates", 0, "deliveries that may be repeated after they were accepted")
-	f.StringArrayVar(&k.Report, "report", nil, "FORMAT=PATH of a report: json, terminal or prometheus; - stands for standard output")
+	f.StringArrayVar(&k.Report, "report", nil, "FORMAT=PATH of a report: json, terminal, markdown or prometheus; - stands for standard output")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := complete(); err != nil {
 			return err

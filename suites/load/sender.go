@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	crand "crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strings"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/suites/load/sink"
@@ -47,8 +50,14 @@ type Sender struct {
 	Quiet time.Duration
 	// Triggers are how many events are being fired at once at most; 64 where it is 0.
 	Triggers int
-	Listen   string // 127.0.0.1:0 where it is empty
-	Base     string // URL under which the sender reaches Listen; http://Listen where it is empty
+	// MaxLag is how late 99 of 100 events are fired at most; a tenth of their latency where
+	// it is 0, or 5 ms.
+	MaxLag time.Duration
+	Listen string // 127.0.0.1:0 where it is empty
+	Base   string // URL under which the sender reaches Listen; http://Listen where it is empty, or https
+	// Authority is one that the sender trusts: the endpoints speak TLS then. Nil has them
+	// speak none.
+	Authority *pki.Authority
 	// Path is that of the only endpoint of a sender that can be told of no other.
 	Path string
 }
@@ -63,6 +72,14 @@ type SenderRun struct {
 	Failure    string  // of the first
 	Lag        reports.Distribution
 	Achieved   float64 // events per second
+	// Crowded are events that found every trigger under way, and waited for one to end.
+	Crowded int64
+	// Backlog is how many events had not arrived, at least, in each quarter of the time.
+	Backlog [4]int64
+	// Lost are the tokens of some that had not arrived in the end.
+	Lost []string
+	// Samples are some of the attempts that were wrong.
+	Samples []reports.Exchange
 	// Invalid says why figures of time tell of the trigger and not of the sender.
 	Invalid string
 }
@@ -96,12 +113,16 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 	if err != nil {
 		return run, fmt.Errorf("listen for deliveries: %w", err)
 	}
-	f.base = strings.TrimSuffix(cmp.Or(s.Base, "http://"+l.Addr().String()), "/")
+	secure, err := s.secure(l.Addr())
+	if err != nil {
+		return run, errors.Join(err, l.Close())
+	}
+	f.base = strings.TrimSuffix(cmp.Or(s.Base, schemes[secure != nil]+l.Addr().String()), "/")
 	defer f.remove(ctx)
 	if err := f.register(ctx); err != nil {
 		return run, errors.Join(err, l.Close())
 	}
-	o := sink.Options{Profile: s.Profile, Keys: f.Keys, URL: origin(f.base), Mark: f.mark, MarkLength: tokenLength, Outages: s.Outages}
+	o := sink.Options{Profile: s.Profile, Keys: f.Keys, URL: origin(f.base), Mark: f.mark, MarkLength: tokenLength, Outages: s.Outages, TLS: secure}
 	if s.SlowBy > 0 {
 		o.Slow = []sink.Slow{{By: s.SlowBy, Path: f.shown(0)}}
 	}
@@ -115,10 +136,28 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 		f.settle(ctx)
 	}
 	run = f.run
-	run.Sender, run.Absorption, run.Due = s, f.sink.Report(), f.due
+	run.Sender, run.Absorption, run.Due, run.Samples, run.Lost = s, f.sink.Report(), f.due, f.sink.Samples(), f.lost()
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return run, errors.Join(err, f.sink.Shutdown(ending), <-served)
+}
+
+var schemes = map[bool]string{false: "http://", true: "https://"}
+
+// secure is the TLS of endpoints at an address; nil where they speak none.
+func (s Sender) secure(at net.Addr) (*tls.Config, error) {
+	if s.Authority == nil {
+		return nil, nil
+	}
+	host, _, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return nil, fmt.Errorf("listen for deliveries by TLS: %w", err)
+	}
+	shown, err := s.Authority.Good(pki.Server, pki.Subject{Hosts: []string{host}})
+	if err != nil {
+		return nil, fmt.Errorf("listen for deliveries by TLS: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{*shown}, NextProtos: []string{"http/1.1"}}, nil
 }
 
 // firing is one run under way.
@@ -196,22 +235,32 @@ func (f *firing) fire(ctx context.Context) error {
 	slots := make(chan struct{}, f.Triggers)
 	var wait sync.WaitGroup
 	began := time.Now()
-	n := max(int(f.Rate*f.Time.Seconds()), 1)
-	for i := 0; i < n; i++ {
+	n := f.events()
+	for q := range f.run.Backlog {
+		f.run.Backlog[q] = math.MaxInt64
+	}
+	for i := range n {
 		due := began.Add(time.Duration(float64(i) / f.Rate * float64(time.Second)))
-		if !until(ctx, due) {
+		if !pause(ctx, time.Until(due)) {
 			break
 		}
-		slots <- struct{}{}
+		quarter := &f.run.Backlog[i*len(f.run.Backlog)/n]
+		*quarter = min(*quarter, f.sink.Awaited())
+		select {
+		case slots <- struct{}{}:
+		default:
+			f.run.Crowded++
+			slots <- struct{}{}
+		}
 		f.due[i%f.Endpoints]++
 		wait.Go(func() {
 			f.one(ctx, i, due)
 			<-slots
 		})
 	}
-	wait.Wait()
 	took := time.Since(began)
-	f.run.Achieved = float64(f.run.Fired) / max(took.Seconds(), f.Time.Seconds())
+	wait.Wait()
+	f.run.Achieved = float64(f.run.Fired) / max(took.Seconds(), float64(n)/f.Rate)
 	f.run.Lag = reports.Distribution{
 		Count: f.lag.TotalCount(), Mean: f.lag.Mean() / 1000, P50: float64(f.lag.ValueAtQuantile(50)) / 1000,
 		P99: float64(f.lag.ValueAtQuantile(99)) / 1000, Max: float64(f.lag.Max()) / 1000,
@@ -219,24 +268,25 @@ func (f *firing) fire(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// until waits for a time, and tells whether it could wait to the end.
-func until(ctx context.Context, due time.Time) bool {
-	d := time.Until(due)
-	if d <= 0 {
-		return ctx.Err() == nil
+// events are how many there are to be.
+func (s Sender) events() int { return max(int(s.Rate*s.Time.Seconds()), 1) }
+
+func (f *firing) token(i int) string { return fmt.Sprintf("%s%012x", f.mark, i) }
+
+// mostLost is how many tokens of events are told that did not arrive.
+const mostLost = 5
+
+func (f *firing) lost() (tokens []string) {
+	for i := 0; i < int(f.run.Fired) && f.sink.Awaited() > 0 && len(tokens) < mostLost; i++ {
+		if token := f.token(i); f.sink.Awaits(token) {
+			tokens = append(tokens, token)
+		}
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return tokens
 }
 
 func (f *firing) one(ctx context.Context, i int, due time.Time) {
-	token := fmt.Sprintf("%s%012x", f.mark, i)
+	token := f.token(i)
 	now := time.Now()
 	f.sink.Expect(token, now)
 	err := f.Fire(ctx, f.base+f.path(i%f.Endpoints), token)
@@ -259,15 +309,28 @@ func (f *firing) one(ctx context.Context, i int, due time.Time) {
 func (f *firing) settle(ctx context.Context) {
 	limit := time.Now().Add(f.Settle)
 	for f.sink.Awaited() > 0 && time.Now().Before(limit) {
-		if !until(ctx, time.Now().Add(10*time.Millisecond)) {
+		if !pause(ctx, 10*time.Millisecond) {
 			return
 		}
 	}
-	until(ctx, time.Now().Add(f.Quiet))
+	pause(ctx, f.Quiet)
+	f.run.Invalid = f.invalid()
+}
+
+// invalid says why the events were not fired as they should be.
+func (f *firing) invalid() string {
 	// Events that are late by less than half the time between two do not bunch.
-	if lag, p99 := f.run.Lag.P99, f.sink.Report().Latency.P99; lag > max(5, p99/10, 500/f.Rate) {
-		f.run.Invalid = fmt.Sprintf("events were fired up to %.1f ms late (p99)", lag)
-	} else if f.run.Achieved < f.Rate*0.99 && f.run.Fired > 100 {
-		f.run.Invalid = fmt.Sprintf("%.0f of %.0f events per second were fired", f.run.Achieved, f.Rate)
+	limit := max(5, f.sink.Report().Latency.P99/10, 500/f.Rate)
+	if f.MaxLag > 0 {
+		limit = milliseconds(f.MaxLag)
 	}
+	switch lag := f.run.Lag.P99; {
+	case f.run.Crowded > 0 && lag > limit:
+		return fmt.Sprintf("%d events were fired late: %d triggers had not ended, which are the most at once", f.run.Crowded, f.Triggers)
+	case lag > limit:
+		return fmt.Sprintf("events were fired up to %.1f ms late (p99)", lag)
+	case f.run.Achieved < f.Rate*0.99 && f.run.Fired > 100:
+		return fmt.Sprintf("%.0f of %.0f events per second were fired", f.run.Achieved, f.Rate)
+	}
+	return ""
 }

@@ -57,6 +57,7 @@ type conn struct {
 
 // request is what is known of the request under way: offsets, and what its head says.
 type request struct {
+	head                 int // bytes of it
 	method, target, path span
 	host, sequence       []byte
 	old                  bool // HTTP/1.0
@@ -105,6 +106,7 @@ func (c *conn) shake() bool {
 	}
 	c.c = c.socket
 	c.s.broke(c, wire.NoTLS)
+	c.s.samples.take(c, string(wire.NoTLS), err.Error(), 0, [2][]byte{})
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && isWord(record.RecordHeader[:3]) { // plain HTTP: say so
 		c.buf = make([]byte, 512)
@@ -221,6 +223,7 @@ func (c *conn) one() *fault {
 	if f := c.fields(head); f != nil {
 		return f
 	}
+	c.req.head = head
 	read, body := c.reads, span{head, head + c.req.length}
 	end := body.to
 	switch {
@@ -246,6 +249,7 @@ func (c *conn) one() *fault {
 		if f := c.fields(head); f != nil {
 			return f
 		}
+		c.req.head = head
 	}
 	c.raw.Method, c.raw.Body = c.of(c.req.method), c.body
 	if !c.req.chunked {

@@ -156,6 +156,18 @@ func TestDeliveriesAreCounted(t *testing.T) {
 	if a.ExitCode(1) != reports.ExitFailed {
 		t.Error("forged deliveries do not fail")
 	}
+	samples := map[string]string{}
+	for _, x := range h.Samples() {
+		samples[x.Label] = x.Received
+	}
+	for label, id := range map[string]string{"refused: mismatch": "msg_4", "refused: stale": "msg_9", "repeated": "msg_1"} {
+		if !strings.Contains(samples[label], "POST /a HTTP/1.1") || !strings.Contains(samples[label], id) || !strings.Contains(samples[label], `{"n":`) {
+			t.Errorf("the sample of what was %s is %q", label, samples[label])
+		}
+	}
+	if len(h.Samples()) != 3 {
+		t.Errorf("samples %v", samples)
+	}
 }
 
 func TestLossesAreTold(t *testing.T) {
@@ -300,6 +312,9 @@ func TestHostileSenders(t *testing.T) {
 	a := h.Report()
 	if a.Verified != honest || a.Deliveries != honest || a.Reasons["missing"] != a.Refused || len(a.Endpoints) != 2 {
 		t.Errorf("%d verified of %d honest ones, refused for %v, %d endpoints", a.Verified, honest, a.Reasons, len(a.Endpoints))
+	}
+	if n := len(h.Samples()); n == 0 || n > 12 {
+		t.Errorf("%d samples", n)
 	}
 	for _, kind := range []wire.Kind{wire.BadRequest, wire.TooLarge, wire.TooSlow, wire.CutShort, wire.Silent, wire.Unfit} {
 		if a.Broken[string(kind)] == 0 {

@@ -18,7 +18,7 @@ import (
 func sendingUnderLoad(s sender.Subject, d Declared) load.SenderSubject {
 	h := &hooked{subject: s}
 	subject := load.SenderSubject{
-		Sender: load.Sender{Profile: s.Profile, Keys: s.Keys, Fire: h.fire, Listen: s.Listen},
+		Sender: load.Sender{Profile: s.Profile, Keys: s.Keys, Fire: h.fire, Listen: s.Listen, MaxLag: d.maxLag},
 		Unfit:  unfitForLoad(s), Rate: d.Rate, Time: d.Time, Concurrency: d.Concurrency, Arrival: s.Limits.Arrival,
 	}
 	if s.Register != nil {

@@ -8,11 +8,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -72,10 +73,12 @@ type SenderRun struct {
 	Failure    string  // of the first
 	Lag        reports.Distribution
 	Achieved   float64 // events per second
+	// Arrived are events that had arrived by the time of the last, per second.
+	Arrived float64
 	// Crowded are events that found every trigger under way, and waited for one to end.
 	Crowded int64
-	// Backlog is how many events had not arrived, at least, in each quarter of the time.
-	Backlog [4]int64
+	// Soonest is the least latency of the events in each quarter of the time.
+	Soonest [4]time.Duration
 	// Lost are the tokens of some that had not arrived in the end.
 	Lost []string
 	// Samples are some of the attempts that were wrong.
@@ -108,7 +111,7 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 	if s, err = s.filled(); err != nil {
 		return run, err
 	}
-	f := &firing{Sender: s, mark: newMark(), due: make([]int64, s.Endpoints), lag: hdrhistogram.New(1, int64(time.Hour/time.Microsecond), 3)}
+	f := &firing{Sender: s, mark: newMark(), due: make([]int64, s.Endpoints), took: make([]atomic.Int64, s.events()), lag: hdrhistogram.New(1, int64(time.Hour/time.Microsecond), 3)}
 	l, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return run, fmt.Errorf("listen for deliveries: %w", err)
@@ -122,7 +125,7 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 	if err := f.register(ctx); err != nil {
 		return run, errors.Join(err, l.Close())
 	}
-	o := sink.Options{Profile: s.Profile, Keys: f.Keys, URL: origin(f.base), Mark: f.mark, MarkLength: tokenLength, Outages: s.Outages, TLS: secure}
+	o := sink.Options{Profile: s.Profile, Keys: f.Keys, URL: origin(f.base), Mark: f.mark, MarkLength: tokenLength, Outages: s.Outages, TLS: secure, Arrived: f.arrived}
 	if s.SlowBy > 0 {
 		o.Slow = []sink.Slow{{By: s.SlowBy, Path: f.shown(0)}}
 	}
@@ -136,6 +139,7 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 		f.settle(ctx)
 	}
 	run = f.run
+	run.Soonest = f.soonest()
 	run.Sender, run.Absorption, run.Due, run.Samples, run.Lost = s, f.sink.Report(), f.due, f.sink.Samples(), f.lost()
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -165,7 +169,8 @@ type firing struct {
 	Sender
 	sink       *sink.Sink
 	base, mark string
-	due        []int64 // events, by endpoint
+	due        []int64        // events, by endpoint
+	took       []atomic.Int64 // by event: its latency, 0 where it has not arrived
 
 	mu  sync.Mutex
 	run SenderRun
@@ -236,16 +241,11 @@ func (f *firing) fire(ctx context.Context) error {
 	var wait sync.WaitGroup
 	began := time.Now()
 	n := f.events()
-	for q := range f.run.Backlog {
-		f.run.Backlog[q] = math.MaxInt64
-	}
 	for i := range n {
 		due := began.Add(time.Duration(float64(i) / f.Rate * float64(time.Second)))
 		if !pause(ctx, time.Until(due)) {
 			break
 		}
-		quarter := &f.run.Backlog[i*len(f.run.Backlog)/n]
-		*quarter = min(*quarter, f.sink.Awaited())
 		select {
 		case slots <- struct{}{}:
 		default:
@@ -259,6 +259,7 @@ func (f *firing) fire(ctx context.Context) error {
 		})
 	}
 	took := time.Since(began)
+	f.run.Arrived = float64(max(int64(n)-f.sink.Awaited(), 0)) / max(took.Seconds(), float64(n)/f.Rate)
 	wait.Wait()
 	f.run.Achieved = float64(f.run.Fired) / max(took.Seconds(), float64(n)/f.Rate)
 	f.run.Lag = reports.Distribution{
@@ -272,6 +273,24 @@ func (f *firing) fire(ctx context.Context) error {
 func (s Sender) events() int { return max(int(s.Rate*s.Time.Seconds()), 1) }
 
 func (f *firing) token(i int) string { return fmt.Sprintf("%s%012x", f.mark, i) }
+
+// arrived notes the latency of an event, by the number at the end of its token.
+func (f *firing) arrived(token []byte, after time.Duration) {
+	i, err := strconv.ParseUint(string(token[len(f.mark):]), 16, 64)
+	if err == nil && i < uint64(len(f.took)) {
+		f.took[i].Store(max(int64(after), 1))
+	}
+}
+
+func (f *firing) soonest() (all [4]time.Duration) {
+	for i := range f.took {
+		least, took := &all[i*len(all)/len(f.took)], time.Duration(f.took[i].Load())
+		if took > 0 && (*least == 0 || took < *least) {
+			*least = took
+		}
+	}
+	return all
+}
 
 // mostLost is how many tokens of events are told that did not arrive.
 const mostLost = 5

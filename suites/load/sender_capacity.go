@@ -50,7 +50,7 @@ func (j *SenderJudge) search(ctx context.Context, c scenarios.Case, s Sender) (S
 // trial is what a run says of its rate.
 func (r SenderRun) trial(b SenderBounds) reports.Trial {
 	a := r.Absorption
-	t := reports.Trial{Rate: r.Sender.Rate, Throughput: a.Rate, P50: a.Latency.P50, P99: a.Latency.P99, Invalid: r.Invalid != ""}
+	t := reports.Trial{Rate: r.Sender.Rate, Throughput: r.Arrived, P50: a.Latency.P50, P99: a.Latency.P99, Invalid: r.Invalid != ""}
 	if a.Lost != nil && r.Fired > r.Failed {
 		t.Errors = float64(*a.Lost) / float64(r.Fired-r.Failed)
 	}
@@ -62,7 +62,7 @@ func (r SenderRun) trial(b SenderBounds) reports.Trial {
 		{a.Refused > 0, fmt.Sprintf("%d attempts do not verify", a.Refused)},
 		{a.Lost == nil || *a.Lost > 0, fmt.Sprintf("not all events arrived within %s of the last", r.Sender.Settle)},
 		{b.Latency > 0 && a.Latency.P99 > milliseconds(b.Latency), fmt.Sprintf("99 of 100 events arrived within %.0f ms only", a.Latency.P99)},
-		{r.grew(), fmt.Sprintf("the backlog grew from %d to %d events", r.Backlog[1], r.Backlog[3])},
+		{r.fallsBehind(), fmt.Sprintf("events waited ever longer: %.0f ms at least in the second quarter of the time, %.0f ms in the last", milliseconds(r.Soonest[1]), milliseconds(r.Soonest[3]))},
 	} {
 		if one.broken {
 			t.Broken = append(t.Broken, one.what)
@@ -72,21 +72,18 @@ func (r SenderRun) trial(b SenderBounds) reports.Trial {
 	return t
 }
 
-// Bounds of a backlog that stands still: what is less may be a moment's.
+// Bounds of a latency that stands still: what is less may be a moment's.
 const (
-	leastGrowth = 3    // events
-	growth      = 0.05 // of those that were fired meanwhile
+	leastGrowth = 20 * time.Millisecond
+	growth      = 0.05 // of the time that has gone by
 )
 
-// grew tells of a sender that falls behind: the least that has not arrived yet is more in
-// the last quarter of the time than it was in the second. A queue that is emptied now and
-// then is not taken for one that grows, nor is a short stall.
-func (r SenderRun) grew() bool {
-	events := r.Sender.events()
-	if events < 8 {
-		return false
-	}
-	return float64(r.Backlog[3]-r.Backlog[1]) > max(leastGrowth, growth*float64(events)/2)
+// fallsBehind tells of a queue that grows: even the event that waited least waited longer
+// in the last quarter of the time than in the second. That a delivery takes its time, that a
+// queue is emptied now and then only, or a short stall, is not taken for it.
+func (r SenderRun) fallsBehind() bool {
+	first, last := r.Soonest[1], r.Soonest[3]
+	return first > 0 && last-first > max(leastGrowth, time.Duration(growth*float64(r.Sender.Time/2)))
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

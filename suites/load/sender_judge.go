@@ -35,7 +35,7 @@ type senderMeasure struct {
 // one measure that compares.
 var SenderMeasures = []senderMeasure{
 	{"tx-load-e2e-latency", "delivers events in time at the rate", judgeLatency},
-	{"tx-load-throughput", "keeps up with events at a higher rate: in time, and without a backlog that grows", judgeThroughput},
+	{"tx-load-throughput", "keeps up with events at a higher rate: in time, and without a queue that grows", judgeThroughput},
 	{"tx-load-no-loss-no-dup", "loses none, and delivers none again that was accepted", judgeLoss},
 	{"tx-load-signature-validity", "signs every attempt rightly", judgeSignatures},
 	{"tx-load-drain", "makes good after an outage, and stampedes not", judgeDrain},

@@ -252,12 +252,16 @@ func (c *conn) book(v profile.Verified, arrived time.Time, e *endpoint, outage b
 		s.watch(at)
 	}
 	gap := at - s.latest.Swap(at)
-	before, after, known := s.enter(c.identity(v), at, outage)
+	id := c.identity(v)
+	before, after, known := s.enter(id, at, outage)
 	e.verified.Add(1)
 	var latency time.Duration
 	triggered := false
 	if known.fresh {
 		latency, triggered = time.Duration(at-known.trigger), true
+		if s.o.Arrived != nil {
+			s.o.Arrived(id, latency)
+		}
 	}
 	c.number(e, latency, triggered)
 

@@ -36,6 +36,10 @@ type Options struct {
 	// apart instead of their ids.
 	Mark       string
 	MarkLength int
+	// Arrived is told when a triggered delivery comes for the first time: its id or token,
+	// which is not to be kept, and how long after the trigger. It may be nil, and is called
+	// for several at once.
+	Arrived func(id []byte, after time.Duration)
 	// Expect is how many deliveries are to come; 0 where nobody says.
 	Expect  int64
 	Outages []Outage

@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,10 +15,10 @@ import (
 // sendingUnderLoad judges the reference sender, with a defect or none. What a busy machine
 // has not let be judged is judged again; of the correct one, what it was found wanting in
 // is judged once more, as the matrix does.
-func sendingUnderLoad(t *testing.T, defect, profile string, names ...string) reports.Run {
+func sendingUnderLoad(t *testing.T, defect, profile string, d suites.Declared, names ...string) reports.Run {
 	t.Helper()
 	cases := choose(t, names...)
-	run := sendUnderLoad(t, defect, profile, cases)
+	run := sendUnderLoad(t, defect, profile, d, cases)
 	for try := 1; try < 6; try++ {
 		var those []int
 		for i, r := range run.Results {
@@ -34,7 +35,7 @@ func sendingUnderLoad(t *testing.T, defect, profile string, names ...string) rep
 		for _, i := range those {
 			again = append(again, cases[i])
 		}
-		for n, r := range sendUnderLoad(t, defect, profile, again).Results {
+		for n, r := range sendUnderLoad(t, defect, profile, d, again).Results {
 			run.Results[those[n]] = r
 		}
 	}
@@ -42,18 +43,21 @@ func sendingUnderLoad(t *testing.T, defect, profile string, names ...string) rep
 	return run
 }
 
-func sendUnderLoad(t *testing.T, defect, profile string, cases []scenarios.Case) reports.Run {
+func sendUnderLoad(t *testing.T, defect, profile string, d suites.Declared, cases []scenarios.Case) reports.Run {
 	t.Helper()
 	p, err := profiles.Get(profile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := suites.NewSenderSpecimen(p, defect, 1, suites.QuickSender)
+	limits := suites.QuickSender
+	limits.Arrival = min(limits.Arrival, 4*d.Time)
+	s, err := suites.NewSenderSpecimen(p, defect, 1, limits)
 	if err != nil {
 		t.Fatal(err)
 	}
+	journal := filepath.Join(t.TempDir(), "run.journal")
 	session, err := suites.Start(t.Context(), suites.Config{
-		Subject: suites.Sender(s.Subject), Cases: cases, Seed: 1, Load: suites.QuickSenderLoad,
+		Subject: suites.Sender(s.Subject), Cases: cases, Seed: 1, Load: d, Journal: journal,
 		Watch: func(p suites.Progress) {
 			if len(p.Running) > 1 && slices.ContainsFunc(p.Running, func(name string) bool { return strings.HasPrefix(name, "load/") }) {
 				t.Errorf("a load is sent beside other cases: %q", p.Running)
@@ -70,7 +74,29 @@ func sendUnderLoad(t *testing.T, defect, profile string, cases []scenarios.Case)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
+	checkAbsorbedFirst(t, journal, run)
 	return run
+}
+
+// checkAbsorbedFirst holds that what a case of load rests on is in the journal before its
+// result.
+func checkAbsorbedFirst(t *testing.T, journal string, run reports.Run) {
+	t.Helper()
+	lines := strings.Split(read(t, journal), "\n")
+	for _, r := range run.Results {
+		if !strings.HasPrefix(r.ID, "load/") || r.Absorbed == nil {
+			continue
+		}
+		at := func(words ...string) int {
+			return slices.IndexFunc(lines, func(line string) bool {
+				return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
+			})
+		}
+		first, last := at(`"kind":"observation","case":"`+r.ID+`"`, `"absorbed":{`), at(`"kind":"result","result":{"id":"`+r.ID+`"`)
+		if first < 0 || last < first {
+			t.Errorf("%s: absorbed in line %d of the journal, judged in line %d", r.ID, first, last)
+		}
+	}
 }
 
 // All of load/sender stands beside an ordinary case, and the correct sender passes it.
@@ -78,7 +104,7 @@ func TestTheCorrectSenderUnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the kill matrix has more of the kind")
 	}
-	run := sendingUnderLoad(t, "", "standard-webhooks", "sender/request/method-post", "load/sender")
+	run := sendingUnderLoad(t, "", "standard-webhooks", suites.QuickSenderLoad, "sender/request/method-post", "load/sender")
 	for _, r := range run.Results {
 		if r.Verdict != reports.Pass {
 			t.Errorf("%s: %s: %s", r.ID, r.Verdict, r.Reason)
@@ -93,7 +119,9 @@ func TestASenderUnderLoadWithADefect(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the kill matrix has more of the kind")
 	}
-	run := sendingUnderLoad(t, "mixes-up-signatures-when-busy", "github", "load/sender/signatures", "load/sender/freshness")
+	brief := suites.QuickSenderLoad
+	brief.Time /= 3 // what is refused is waited for four times as long
+	run := sendingUnderLoad(t, "mixes-up-signatures-when-busy", "github", brief, "load/sender/signatures", "load/sender/freshness")
 	for i, want := range []reports.Verdict{reports.Fail, reports.Skip} {
 		if r := run.Results[i]; r.Verdict != want {
 			t.Errorf("%s: %s: %s; want %s", r.ID, r.Verdict, r.Reason, want)

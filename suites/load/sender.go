@@ -279,8 +279,9 @@ func (f *firing) token(i int) string { return fmt.Sprintf("%s%012x", f.mark, i) 
 
 // arrived notes the latency of an event, by the number at the end of its token.
 func (f *firing) arrived(token []byte, after time.Duration) {
-	i, err := strconv.ParseUint(string(token[len(f.mark):]), 16, 64)
-	if err == nil && i < uint64(len(f.took)) {
+	number, marked := strings.CutPrefix(string(token), f.mark)
+	i, err := strconv.ParseUint(number, 16, 64)
+	if err == nil && marked && i < uint64(len(f.took)) {
 		f.took[i].Store(max(int64(after), 1))
 	}
 }

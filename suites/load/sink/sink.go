@@ -216,17 +216,10 @@ func (s *Sink) Shutdown(ctx context.Context) error {
 		c.socket.Close()
 	}
 	s.mu.Unlock()
-	ended := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("shut down the sink: %w", ctx.Err())
+	if err := wire.Ended(ctx, &s.running); err != nil {
+		return fmt.Errorf("shut down the sink: %w", err)
 	}
+	return nil
 }
 
 // partings bounds how many refused connections are parted with gently at once.

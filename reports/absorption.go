@@ -64,7 +64,10 @@ type Absorption struct {
 
 	Endpoints []AbsorbedEndpoint `json:"endpoints"` // by path, in order
 	Outages   []AbsorbedOutage   `json:"outages,omitempty"`
-	Series    []AbsorbedSecond   `json:"series"`
+	// Capacity is what a search for the highest rate came to; the rest is then of the
+	// highest at which the sender kept up, or of the first where there was none.
+	Capacity *Capacity        `json:"capacity,omitempty"`
+	Series   []AbsorbedSecond `json:"series"`
 }
 
 // AbsorbedEndpoint is what came to one path.
@@ -112,6 +115,7 @@ var AbsorptionFormats = []struct {
 }{
 	{"json", AbsorptionJSON},
 	{"terminal", Terminal{Width: 100}.WriteAbsorption},
+	{"markdown", AbsorptionMarkdown},
 	{"prometheus", AbsorptionPrometheus},
 }
 
@@ -186,25 +190,14 @@ func (t Terminal) WriteAbsorption(w io.Writer, a Absorption) error {
 	}
 	s.line("")
 	s.line("  %.0f/s on average, %.0f/s in the busiest second; at most %d in flight over %d connections", a.Rate, a.Peak, a.InFlight, a.Connections)
-	for _, d := range []struct {
-		name string
-		Distribution
-	}{{"trigger to arrival", a.Latency}, {"age at arrival", a.Age}} {
-		if d.Count > 0 {
-			s.line("  %-20s p50 %s  p95 %s  p99 %s  max %s", d.name, millis(d.P50), millis(d.P95), millis(d.P99), millis(d.Max))
-		}
+	for _, d := range a.times() {
+		s.line("  %-20s p50 %s  p95 %s  p99 %s  max %s", d.name, millis(d.P50), millis(d.P95), millis(d.P99), millis(d.Max))
 	}
 	for _, o := range a.Outages {
-		drained := fmt.Sprintf("%d deliveries were not made good", o.Left)
-		if o.Drain != nil {
-			drained = "drained in " + millis(*o.Drain)
-		} else if o.Left == 0 {
-			drained = "nothing was held back that is known of"
-		}
-		s.paragraph("  outage  ", fmt.Sprintf("%s: %s; %.0f/s before, %.0f/s in the busiest second after", o.Plan, drained, o.Mean, o.Peak))
+		s.paragraph("  outage  ", o.words())
 	}
 	if len(a.Endpoints) > 1 {
-		for _, e := range a.Endpoints[:min(len(a.Endpoints), 20)] {
+		for _, e := range a.Endpoints[:min(len(a.Endpoints), mostShown)] {
 			s.line("  %12d  %s", e.Verified, clip(inert(cmp.Or(e.Path, "(others)")), s.Width-20))
 		}
 	}

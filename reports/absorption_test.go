@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hookanvil/hookanvil/reports"
 )
 
@@ -85,6 +87,99 @@ func TestExitCodeOfAnAbsorption(t *testing.T) {
 	} {
 		if got := c.a.ExitCode(1); got != c.want {
 			t.Errorf("%+v: %d, want %d", c.a, got, c.want)
+		}
+	}
+}
+
+func withAbsorption() reports.Result {
+	a := absorbed()
+	a.Schema, a.State, a.Attempts, a.Profile = reports.AbsorptionSchema, reports.Complete, map[int]int64{1: 9, 2: 1}, "github"
+	a.Age.HDR, a.Latency = "HISTFAAA", reports.Distribution{Count: 10, P50: 12, P95: 20, P99: 31, Max: 44, HDR: "HISTFAAA"}
+	a.Endpoints[0].Latency.HDR = "HISTFAAA"
+	a.Series = []reports.AbsorbedSecond{{Verified: 10}}
+	a.Capacity = &reports.Capacity{Rate: 120, Low: 110, High: 130, Trials: []reports.Trial{{Rate: 100, Held: true}, {Rate: 200, Broken: []string{"the backlog grew"}}}}
+	a.Notes = []string{"told sesame-open-sesame"}
+	return reports.Result{ID: "load/sender/throughput", Title: "It keeps up", Level: "should", Verdict: reports.Warn, Reason: "it does not", Absorbed: &a}
+}
+
+// What was absorbed is in the journal before the result is, with its histograms: a run
+// that is cut short in between has lost nothing but its verdict.
+func TestAbsorptionsAreJournalled(t *testing.T) {
+	result := withAbsorption()
+	full := *result.Absorbed
+	result.Absorbed = full.Compact()
+	var lines bytes.Buffer
+	j, err := reports.NewJournal(&lines, reports.Run{Schema: reports.Schema}, []reports.Planned{{ID: result.ID, Title: result.Title, Level: result.Level}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, j.Absorb(result.ID, full))
+	if text := lines.String(); strings.Count(text, "HISTFAAA") != 3 || !strings.Contains(text, `"kind":"observation"`) {
+		t.Errorf("journalled as %s", text)
+	}
+	cut, err := reports.ReadJournal(strings.NewReader(lines.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := cut.Results[0]
+	if diff := cmp.Diff(result.Absorbed, got.Absorbed); diff != "" || got.Verdict != reports.Inconclusive || !strings.HasPrefix(got.Reason, "not judged") {
+		t.Errorf("cut short: %s: %s (-want +got):\n%s", got.Verdict, got.Reason, diff)
+	}
+	must(t, j.Record(result))
+	must(t, j.Close(reports.Complete, began, nil))
+	whole, err := reports.ReadJournal(&lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]reports.Result{result}, whole.Results); diff != "" || whole.State != reports.Complete {
+		t.Errorf("%s (-want +got):\n%s", whole.State, diff)
+	}
+}
+
+// Whatever tells of a run tells what was absorbed in it, and no secret.
+func TestReportsOfAnAbsorption(t *testing.T) {
+	result := reports.NewRedactor("sesame-open-sesame").CleanResult(withAbsorption())
+	result.Absorbed = result.Absorbed.Compact()
+	run := reports.Run{Schema: reports.Schema, State: reports.Complete, Started: began, Ended: began, Results: []reports.Result{result}}
+	run.Totals = run.Count()
+	for _, f := range reports.Formats {
+		var b bytes.Buffer
+		if err := f.Write(&b, run); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"10 verified, 1 refused: mismatch 1, 0 duplicates of 10 deliveries, 2 lost of 12 expected", "drained in 1.5s", "capacity: 120/s"}
+		if f.Name == "json" {
+			want = []string{`"absorbed": {`, `"verified": 10`, `"broken": [`}
+		}
+		for _, words := range want {
+			if !strings.Contains(b.String(), words) {
+				t.Errorf("%s does not say %q:\n%s", f.Name, words, b.String())
+			}
+		}
+		for _, never := range []string{"sesame", "HISTFAAA", `"series": [`} {
+			if strings.Contains(b.String(), never) {
+				t.Errorf("%s tells %q:\n%s", f.Name, never, b.String())
+			}
+		}
+		if f.Name == "json" {
+			back, err := reports.ReadJSON(&b)
+			if diff := cmp.Diff(run, back); err != nil || diff != "" {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		}
+	}
+}
+
+func TestAbsorptionForPullRequests(t *testing.T) {
+	var b bytes.Buffer
+	a := withAbsorption().Absorbed
+	a.Endpoints[0].Path = "/a|`<b>"
+	if err := reports.AbsorptionMarkdown(&b, *a); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"### Absorbed: 10 of 11, profile `github`", "| trigger to arrival | 12.0ms |", "| `/a\\|'<b>` | 9 |", "capacity: 120/s"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("does not say %q:\n%s", want, b.String())
 		}
 	}
 }

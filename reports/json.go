@@ -25,8 +25,9 @@ import (
 //	stale[]   known failures that excuse nothing any more
 //	totals    {pass, fail, known, warn, skip, inconclusive}; known counts some of fail
 //	results[] {id, title, level, source, why, verdict, reason, status_only, known,
-//	          figures[], reproduce, evidence[], load, duration_ms}, in the order of the catalogue
+//	          figures[], reproduce, evidence[], load, absorbed, duration_ms}, in the order of the catalogue
 //	load      a Measurement, without histograms and series: what a case of load measured
+//	absorbed  an Absorption, without histograms and series: what arrived of a sender under load
 //	figures[] {name, value, unit, note}: what a measuring case measured
 //	evidence[] {label, outcome, detail, status, effects, sent, received, sent_bytes, received_bytes,
 //	          remote, notes[], started_ms, first_byte_ms, duration_ms}

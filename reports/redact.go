@@ -260,7 +260,7 @@ func (r *Redactor) CleanResult(result Result) Result {
 	for i := range result.Evidence {
 		result.Evidence[i] = r.CleanExchange(result.Evidence[i])
 	}
-	result.Load = r.CleanMeasurement(result.Load)
+	result.Load, result.Absorbed = r.CleanMeasurement(result.Load), r.CleanAbsorption(result.Absorbed)
 	return result
 }
 

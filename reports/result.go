@@ -79,6 +79,8 @@ type Result struct {
 	Evidence  []Exchange    `json:"evidence,omitempty"`
 	// Load is what a case measured that sends traffic at a rate.
 	Load *Measurement `json:"load,omitempty"`
+	// Absorbed is what came of the events that a case gave a sender at a rate.
+	Absorbed *Absorption `json:"absorbed,omitempty"`
 }
 
 // Figure is one measured quantity.

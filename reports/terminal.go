@@ -276,7 +276,7 @@ func (s screen) block(r Result, detailed bool) {
 	}
 	s.paragraph("    why    ", r.Why)
 	s.paragraph("    source ", r.Source)
-	s.measured(r.Load)
+	s.measured(r)
 	s.evidence(r)
 	if r.Reproduce != "" {
 		s.line("")
@@ -285,12 +285,18 @@ func (s screen) block(r Result, detailed bool) {
 }
 
 // measured tells in a few lines what a load has measured.
-func (s screen) measured(m *Measurement) {
-	if m == nil {
-		return
+func (s screen) measured(r Result) {
+	var lines []string
+	if r.Load != nil {
+		lines = r.Load.brief()
 	}
-	s.line("")
-	for _, line := range m.brief() {
+	if r.Absorbed != nil {
+		lines = append(lines, r.Absorbed.brief()...)
+	}
+	if len(lines) > 0 {
+		s.line("")
+	}
+	for _, line := range lines {
 		s.paragraph("    # ", line)
 	}
 }

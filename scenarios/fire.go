@@ -18,6 +18,8 @@ type Firing struct {
 	Endpoints int           `yaml:"endpoints" range:"1..100" doc:"endpoints that events go to in turn; one unless said otherwise"`
 	SlowBy    time.Duration `yaml:"slow-by" doc:"by how much the answers of the first endpoint are delayed"`
 	Outage    *Outage       `yaml:"outage" doc:"a time in which deliveries are answered 503"`
+	UpTo      Rate          `yaml:"up-to" doc:"the highest rate that is tried, each for that time, to find the one at which the sender still keeps up"`
+	Search    Extent        `yaml:"search" doc:"for how long it is looked for: 2m, or 2000% of the run's time"`
 }
 
 // Outage is counted from the first delivery.
@@ -31,6 +33,7 @@ type Within struct {
 	Latency time.Duration `yaml:"latency" doc:"from the event to its arrival, for 99 of 100"`
 	Drain   Extent        `yaml:"drain" doc:"after an outage, until what it held up has arrived: 30s, or 400% of the run's time"`
 	Herd    int           `yaml:"herd" range:"2..1000" doc:"the busiest fifth of a second after an outage, in multiples of the rate before it"`
+	Rate    Rate          `yaml:"rate" doc:"the highest rate at which the sender keeps up, at least: 75/s, or 150% of the run's"`
 	Fair    int           `yaml:"fair" range:"2..1000" doc:"latency of the other endpoints beside a slow one, in multiples of that without"`
 }
 
@@ -50,8 +53,32 @@ func (c *checker) fires(n *strictyaml.Node, one *Case) {
 	if events := f.Rate.PerSecond * f.For.Time.Seconds(); events > MaxEvents {
 		c.problem(fire, "", "that makes %.0f events; the limit is %d", events, MaxEvents)
 	}
+	c.searches(fire, f)
+	if rate := n.Get("within").Get("rate"); rate != nil && f.UpTo == (Rate{}) {
+		c.problem(rate, "add up-to and search to fire", "the highest rate is bounded, and not looked for")
+	}
 	if o := f.Outage; o != nil && endsAfter(*o, f.For) {
 		c.problem(fire.Get("outage"), "let events be fired for longer: what comes after the outage is what counts", "the outage ends when no more events are fired")
+	}
+}
+
+// searches checks how the highest rate is looked for.
+func (c *checker) searches(fire *strictyaml.Node, f *Firing) {
+	upTo, search := fire.Get("up-to"), fire.Get("search")
+	switch {
+	case upTo == nil && search == nil:
+	case search == nil:
+		c.problem(fire.Key("up-to"), "add search: 2000%, or a time such as 2m", "it is not said for how long the highest rate is looked for")
+	case upTo == nil:
+		c.problem(fire.Key("search"), "add up-to: 400%, or a rate such as 200/s", "it is not said up to which rate is tried")
+	case f.Outage != nil || f.SlowBy > 0:
+		c.problem(fire.Key("up-to"), "write two cases", "the highest rate is looked for where all is well: without outage and slow-by")
+	case f.UpTo.Share > 0 && f.UpTo.Share < f.Rate.Share || f.UpTo.PerSecond > 0 && f.UpTo.PerSecond < f.Rate.PerSecond:
+		c.problem(upTo, "", "the search begins with %s, which is more", f.Rate)
+	case f.Search.Share > 0 && f.Search.Share < f.For.Share || f.Search.Time > 0 && f.Search.Time < f.For.Time:
+		c.problem(search, "", "a single trial lasts %s, which is more", f.For)
+	case f.UpTo.PerSecond*f.For.Time.Seconds() > MaxEvents:
+		c.problem(upTo, "", "a trial would make %.0f events; the limit is %d", f.UpTo.PerSecond*f.For.Time.Seconds(), MaxEvents)
 	}
 }
 

@@ -50,6 +50,9 @@ func (e *explanation) fire(c scenarios.Case) {
 	if f.SlowBy > 0 {
 		e.line("  The answers of the first endpoint are delayed by %s.", f.SlowBy)
 	}
+	if f.UpTo != (scenarios.Rate{}) {
+		e.line("  The rate is raised up to %s, each for that time, and the highest at which the sender keeps up looked for within %s.", f.UpTo, f.Search)
+	}
 	if o := f.Outage; o != nil {
 		e.line("  From %s after the first delivery, for %s, all are answered 503.", o.From, o.For)
 	}
@@ -62,6 +65,7 @@ func (e *explanation) fire(c scenarios.Case) {
 		{w.Latency > 0, fmt.Sprintf("99 of 100 events arrive within %s", w.Latency)},
 		{w.Drain != scenarios.Extent{}, fmt.Sprintf("what the outage held up is there within %s of its end", w.Drain)},
 		{w.Herd > 0, fmt.Sprintf("the busiest fifth of a second after it brings at most %d times the rate before", w.Herd)},
+		{w.Rate != scenarios.Rate{}, fmt.Sprintf("the sender keeps up at %s and more", w.Rate)},
 		{w.Fair > 0, fmt.Sprintf("the others' latency is at most %d times that without a slow endpoint", w.Fair)},
 	} {
 		if bound.given {

@@ -50,10 +50,16 @@ type Subject struct {
 	About   reports.Subject // role and target, for the reports
 
 	parallel int // cases at the same time, unless the user says otherwise
-	judge    func(c Config, observe observer) (Judge, error)
+	judge    func(c Config, w witness) (Judge, error)
 }
 
-// observer is given each exchange before it influences a verdict.
+// witness is given what was observed before it influences a verdict.
+type witness struct {
+	observe observer
+	absorb  func(caseName string, a reports.Absorption) error
+}
+
+// observer is given each exchange.
 type observer func(caseName string, x reports.Exchange) error
 
 // Receiver makes a session's subject of a receiver.
@@ -65,11 +71,11 @@ func Receiver(s receiver.Subject) Subject {
 	if s.Probe != nil {
 		about.Probe = s.Probe.String()
 	}
-	return Subject{s.Profile, about, DefaultParallel, func(c Config, observe observer) (Judge, error) {
+	return Subject{s.Profile, about, DefaultParallel, func(c Config, w witness) (Judge, error) {
 		if s.Authority == nil {
-			return newReceiving(s, c, observe), nil
+			return newReceiving(s, c, w.observe), nil
 		}
-		return judgeWithAuthority(s, c, observe)
+		return judgeWithAuthority(s, c, w.observe)
 	}}
 }
 
@@ -113,18 +119,18 @@ func (c certifying) Close() error { return c.stop() }
 // Sender makes a session's subject of a sender. What a person must do to have it
 // deliver is told to Config.Prompt.
 func Sender(s sender.Subject) Subject {
-	return Subject{s.Profile, reports.Subject{Role: senderRole, Target: whereFired(s)}, DefaultParallelSender, func(c Config, observe observer) (Judge, error) {
+	return Subject{s.Profile, reports.Subject{Role: senderRole, Target: whereFired(s)}, DefaultParallelSender, func(c Config, w witness) (Judge, error) {
 		if s.Prompt == nil {
 			s.Prompt = c.Prompt
 		}
 		if s.SecretAt != "" && s.Register != nil {
 			s.Register = issuing{s.Register, s.SecretAt, c.Redactor}
 		}
-		return underEitherLoad(s, c, func() (wholeSender, error) {
+		return underEitherLoad(s, c, w, func() (wholeSender, error) {
 			if s.Resolver != nil || c.Resolver == "" {
-				return sender.NewJudge(s, c.Seed, observe)
+				return sender.NewJudge(s, c.Seed, w.observe)
 			}
-			return judgeWithResolver(s, c, observe)
+			return judgeWithResolver(s, c, w.observe)
 		})
 	}}
 }

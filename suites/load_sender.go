@@ -18,7 +18,7 @@ import (
 func sendingUnderLoad(s sender.Subject, d Declared) load.SenderSubject {
 	h := &hooked{subject: s}
 	subject := load.SenderSubject{
-		Sender: load.Sender{Profile: s.Profile, Keys: s.Keys, Fire: h.fire, Listen: s.Listen},
+		Sender: load.Sender{Profile: s.Profile, Keys: s.Keys, Fire: h.fire, Listen: s.Listen, MaxLag: d.maxLag},
 		Unfit:  unfitForLoad(s), Rate: d.Rate, Time: d.Time, Concurrency: d.Concurrency, Arrival: s.Limits.Arrival,
 	}
 	if s.Register != nil {
@@ -27,8 +27,11 @@ func sendingUnderLoad(s sender.Subject, d Declared) load.SenderSubject {
 	if s.Remove != nil {
 		subject.Remove = h.remove
 	}
-	if s.PublicURL != nil {
-		subject.Base = s.PublicURL.String()
+	switch told := s.Register != nil || s.Trigger != nil && s.Trigger.Has("url"); {
+	case s.PublicURL != nil:
+		subject.Base = s.PublicURL.String() // what stands in front speaks TLS, or does not
+	case told:
+		subject.Authority = s.Authority
 	}
 	if s.Register == nil && s.Trigger != nil && !s.Trigger.Has("url") {
 		subject.Path = s.Path
@@ -157,8 +160,8 @@ func (flooding) Preflight(context.Context) []string { return nil }
 func (flooding) Exclusive(scenarios.Case) bool      { return true }
 
 // underEitherLoad makes the judge of a sender that the cases need.
-func underEitherLoad(s sender.Subject, c Config, judge func() (wholeSender, error)) (Judge, error) {
-	flood := load.NewSenderJudge(sendingUnderLoad(s, c.Load))
+func underEitherLoad(s sender.Subject, c Config, w witness, judge func() (wholeSender, error)) (Judge, error) {
+	flood := load.NewSenderJudge(sendingUnderLoad(s, c.Load), load.Recorder{Observe: w.observe, Absorb: w.absorb})
 	if len(c.Cases) > 0 && !slices.ContainsFunc(c.Cases, func(one scenarios.Case) bool { return !isLoad(one) }) {
 		return flooding{flood}, nil
 	}

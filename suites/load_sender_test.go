@@ -1,51 +1,100 @@
 package suites_test
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/hookanvil/hookanvil/fixtures/profiles"
 	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/scenarios"
 	"github.com/hookanvil/hookanvil/suites"
 )
 
-// sendingUnderLoad judges the reference sender, with a defect or none, and again where a
-// busy machine has not let events be fired as they should; the correct one once more
-// where it was found wanting, as the matrix does.
-func sendingUnderLoad(t *testing.T, defect, profile string, names ...string) reports.Run {
+// sendingUnderLoad judges the reference sender, with a defect or none. What a busy machine
+// has not let be judged is judged again; of the correct one, what it was found wanting in
+// is judged once more, as the matrix does.
+func sendingUnderLoad(t *testing.T, defect, profile string, d suites.Declared, names ...string) reports.Run {
+	t.Helper()
+	cases := choose(t, names...)
+	run := sendUnderLoad(t, defect, profile, d, cases)
+	for try := 1; try < 6; try++ {
+		var those []int
+		for i, r := range run.Results {
+			wanting := defect == "" && try == 1 && (r.Verdict == reports.Fail || r.Verdict == reports.Warn)
+			if r.Verdict == reports.Inconclusive || wanting {
+				t.Logf("%s once more: %s: %s", r.ID, r.Verdict, r.Reason)
+				those = append(those, i)
+			}
+		}
+		if len(those) == 0 {
+			break
+		}
+		var again []scenarios.Case
+		for _, i := range those {
+			again = append(again, cases[i])
+		}
+		for n, r := range sendUnderLoad(t, defect, profile, d, again).Results {
+			run.Results[those[n]] = r
+		}
+	}
+	run.Totals = run.Count()
+	return run
+}
+
+func sendUnderLoad(t *testing.T, defect, profile string, d suites.Declared, cases []scenarios.Case) reports.Run {
 	t.Helper()
 	p, err := profiles.Get(profile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for try := 1; ; try++ {
-		s, err := suites.NewSenderSpecimen(p, defect, 1, suites.QuickSender)
-		if err != nil {
-			t.Fatal(err)
+	limits := suites.QuickSender
+	limits.Arrival = min(limits.Arrival, 4*d.Time)
+	s, err := suites.NewSenderSpecimen(p, defect, 1, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	journal := filepath.Join(t.TempDir(), "run.journal")
+	session, err := suites.Start(t.Context(), suites.Config{
+		Subject: suites.Sender(s.Subject), Cases: cases, Seed: 1, Load: d, Journal: journal,
+		Watch: func(p suites.Progress) {
+			if len(p.Running) > 1 && slices.ContainsFunc(p.Running, func(name string) bool { return strings.HasPrefix(name, "load/") }) {
+				t.Errorf("a load is sent beside other cases: %q", p.Running)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := session.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkAbsorbedFirst(t, journal, run)
+	return run
+}
+
+// checkAbsorbedFirst holds that what a case of load rests on is in the journal before its
+// result.
+func checkAbsorbedFirst(t *testing.T, journal string, run reports.Run) {
+	t.Helper()
+	lines := strings.Split(read(t, journal), "\n")
+	for _, r := range run.Results {
+		if !strings.HasPrefix(r.ID, "load/") || r.Absorbed == nil {
+			continue
 		}
-		session, err := suites.Start(t.Context(), suites.Config{
-			Subject: suites.Sender(s.Subject), Cases: choose(t, names...), Seed: 1, Load: suites.QuickSenderLoad,
-			Watch: func(p suites.Progress) {
-				if len(p.Running) > 1 && slices.ContainsFunc(p.Running, func(name string) bool { return strings.HasPrefix(name, "load/") }) {
-					t.Errorf("a load is sent beside other cases: %q", p.Running)
-				}
-			},
-		})
-		if err != nil {
-			t.Fatal(err)
+		at := func(words ...string) int {
+			return slices.IndexFunc(lines, func(line string) bool {
+				return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) })
+			})
 		}
-		run, err := session.Wait()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		run.Totals = run.Count()
-		judged := run.Totals.Inconclusive == 0 && (defect != "" || run.ExitCode() == reports.ExitPassed || try > 1)
-		if judged || try == 6 {
-			return run
+		first, last := at(`"kind":"observation","case":"`+r.ID+`"`, `"absorbed":{`), at(`"kind":"result","result":{"id":"`+r.ID+`"`)
+		if first < 0 || last < first {
+			t.Errorf("%s: absorbed in line %d of the journal, judged in line %d", r.ID, first, last)
 		}
 	}
 }
@@ -55,13 +104,13 @@ func TestTheCorrectSenderUnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the kill matrix has more of the kind")
 	}
-	run := sendingUnderLoad(t, "", "standard-webhooks", "sender/request/method-post", "load/sender")
+	run := sendingUnderLoad(t, "", "standard-webhooks", suites.QuickSenderLoad, "sender/request/method-post", "load/sender")
 	for _, r := range run.Results {
 		if r.Verdict != reports.Pass {
 			t.Errorf("%s: %s: %s", r.ID, r.Verdict, r.Reason)
 		}
-		if strings.HasPrefix(r.ID, "load/") && len(r.Figures) == 0 {
-			t.Errorf("%s tells no figures", r.ID)
+		if strings.HasPrefix(r.ID, "load/") && (len(r.Figures) == 0 || r.Absorbed == nil || r.Absorbed.Verified == 0) {
+			t.Errorf("%s tells figures %v, and absorbed %+v", r.ID, r.Figures, r.Absorbed)
 		}
 	}
 }
@@ -70,14 +119,16 @@ func TestASenderUnderLoadWithADefect(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the kill matrix has more of the kind")
 	}
-	run := sendingUnderLoad(t, "mixes-up-signatures-when-busy", "github", "load/sender/signatures", "load/sender/freshness")
+	brief := suites.QuickSenderLoad
+	brief.Time /= 3 // what is refused is waited for four times as long
+	run := sendingUnderLoad(t, "mixes-up-signatures-when-busy", "github", brief, "load/sender/signatures", "load/sender/freshness")
 	for i, want := range []reports.Verdict{reports.Fail, reports.Skip} {
 		if r := run.Results[i]; r.Verdict != want {
 			t.Errorf("%s: %s: %s; want %s", r.ID, r.Verdict, r.Reason, want)
 		}
 	}
-	if r := run.Results[0]; !strings.Contains(r.Reason, "do not verify: map[mismatch:") {
-		t.Errorf("%s: %s", r.ID, r.Reason)
+	if r := run.Results[0]; !strings.Contains(r.Reason, "do not verify: map[mismatch:") || len(r.Evidence) == 0 || r.Evidence[0].Label != "refused: mismatch" {
+		t.Errorf("%s: %s, evidence %+v", r.ID, r.Reason, r.Evidence)
 	}
 }
 

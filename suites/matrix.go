@@ -27,7 +27,7 @@ var QuickLoad = Declared{Rate: 200, Time: 750 * time.Millisecond, maxLag: 20 * t
 
 // QuickSenderLoad is the same for the reference sender, which makes one attempt at an
 // endpoint at a time.
-var QuickSenderLoad = Declared{Rate: 60, Time: time.Second, Concurrency: 1}
+var QuickSenderLoad = Declared{Rate: 60, Time: time.Second, Concurrency: 1, maxLag: 50 * time.Millisecond}
 
 // Matrix is the proof of the catalogue: what became of the correct receiver and
 // sender, and of each defect.

@@ -113,7 +113,7 @@ func Start(ctx context.Context, c Config) (*Session, error) {
 	s.progress.Total = len(c.Cases)
 	s.note(c.Notes...)
 	var err error
-	if s.judge, err = c.Subject.judge(c, s.observe); err != nil {
+	if s.judge, err = c.Subject.judge(c, witness{s.observe, s.absorb}); err != nil {
 		return nil, err
 	}
 	if c.Journal != "" {
@@ -319,6 +319,14 @@ func (s *Session) observe(caseName string, x reports.Exchange) error {
 		return nil
 	}
 	return s.recorded(s.journal.Observe(caseName, s.config.Redactor.CleanExchange(x)))
+}
+
+// absorb journals what came of events at a rate, before it influences a verdict.
+func (s *Session) absorb(caseName string, a reports.Absorption) error {
+	if s.slots[caseName] == nil || s.journal == nil {
+		return nil
+	}
+	return s.recorded(s.journal.Absorb(caseName, *s.config.Redactor.CleanAbsorption(&a)))
 }
 
 // recorded stops the session where the journal cannot be written: what is not

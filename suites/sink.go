@@ -3,12 +3,15 @@ package suites
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/suites/load"
 	"github.com/hookanvil/hookanvil/suites/load/sink"
 )
 
@@ -29,6 +32,7 @@ type Absorber struct {
 	*sink.Sink
 	settings SinkSettings
 	listener net.Listener
+	secure   bool
 	reports  []destination
 }
 
@@ -60,12 +64,22 @@ func (s Settings) Sink(k SinkSettings) (*Absorber, error) {
 	if a.reports, err = absorptionReports(k.Report); err != nil {
 		return nil, err
 	}
-	if a.Sink, err = sink.New(o); err != nil {
-		return nil, err
+	var authority *pki.Authority
+	if s.PKI != "" {
+		if authority, err = pki.Open(s.PKI); err != nil {
+			return nil, fmt.Errorf("read --pki: %w", err)
+		}
 	}
 	if a.listener, err = listenOn(k.Listen); err != nil {
 		return nil, err
 	}
+	if o.TLS, err = load.EndpointTLS(authority, a.listener.Addr()); err == nil {
+		a.Sink, err = sink.New(o)
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.listener.Close())
+	}
+	a.secure = o.TLS != nil
 	return a, nil
 }
 
@@ -78,7 +92,12 @@ func absorptionReports(texts []string) ([]destination, error) {
 }
 
 // URL is where deliveries are to be sent. Any path will do.
-func (a *Absorber) URL() string { return "http://" + a.listener.Addr().String() + "/" }
+func (a *Absorber) URL() string {
+	if a.secure {
+		return "https://" + a.listener.Addr().String() + "/"
+	}
+	return "http://" + a.listener.Addr().String() + "/"
+}
 
 // Serve absorbs until the context ends, the time is over, or everything that is expected
 // has come and nothing more for a second; tell is called once a second. Complete is false

@@ -26,10 +26,11 @@ Exit code 0 where everything was authentic and nothing lost or repeated; 1 where
 something was; 3 where nothing arrived, or losses could not be told.`,
 		Example: `  hookanvil sink --profile github --secret env:WEBHOOK_SECRET --expect 100000
   hookanvil sink --profile svix --secret env:WEBHOOK_SECRET --outage 10s@30s --report json=sink.json
+  hookanvil sink --profile svix --secret env:WEBHOOK_SECRET --pki pki      # by https
   hookanvil sink --profile slack --secret env:WEBHOOK_SECRET --slow 200ms@/hooks/a --sequence /n`,
 		Args: cobra.NoArgs,
 	}
-	complete := bind(cmd, &settings, "profile", "secret")
+	complete := bind(cmd, &settings, "profile", "secret", "pki")
 	f := cmd.Flags()
 	f.StringVar(&k.Listen, "listen", "", "address to listen on (default: "+suites.DefaultListen+", or the next port that is free)")
 	f.StringVar(&k.PublicURL, "public-url", "", "URL of a tunnel or proxy in front, where the profile signs the URL")
@@ -39,7 +40,7 @@ something was; 3 where nothing arrived, or losses could not be told.`,
 	f.StringArrayVar(&k.Outage, "outage", nil, "answer 503 for a time, counted from the first request: 10s@30s, 10s@30s@/path, 10s@30s@refuse; may be repeated")
 	f.StringArrayVar(&k.Slow, "slow", nil, "answer slowly: 200ms, 200ms@10s-20s, 200ms@/path; may be repeated")
 	f.Int64Var(&k.AllowDuplicates, "allow-duplicates", 0, "deliveries that may be repeated after they were accepted")
-	f.StringArrayVar(&k.Report, "report", nil, "FORMAT=PATH of a report: json, terminal or prometheus; - stands for standard output")
+	f.StringArrayVar(&k.Report, "report", nil, "FORMAT=PATH of a report: json, terminal, markdown or prometheus; - stands for standard output")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := complete(); err != nil {
 			return err

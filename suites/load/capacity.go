@@ -51,13 +51,43 @@ const (
 // Where the generator does not keep up, the limit found is its own: the search ends, and
 // says of the target's limit only what the trials before have shown.
 func FindCapacity(ctx context.Context, s Search, trial func(ctx context.Context, rate float64, d time.Duration) (Tried, error)) (reports.Capacity, reports.Measurement, error) {
+	var best reports.Measurement // of the highest rate at which the thresholds held
+	held := 0.0                  // that rate
+	found, err := find(ctx, s, func(ctx context.Context, rate float64, d time.Duration) (reports.Trial, bool, error) {
+		tried, err := trial(ctx, rate, d)
+		m := tried.Measurement
+		if err != nil || m.State == reports.Interrupted {
+			return reports.Trial{}, false, err
+		}
+		latency := m.Total.Latency["accepted"]
+		t := reports.Trial{
+			Rate: rate, Throughput: m.Total.Throughput, P50: latency.P50, P99: latency.P99, Errors: m.Total.Unserved(),
+			Held: tried.Held && len(m.Invalid) == 0, Broken: tried.Broken, Invalid: len(m.Invalid) > 0,
+		}
+		if best.Schema == "" || len(best.Invalid) > 0 && !t.Invalid || t.Held && rate > held {
+			best = m
+		}
+		if t.Held {
+			held = max(held, rate)
+		}
+		return t, true, nil
+	})
+	return found, best, err
+}
+
+// trier tries a rate for a time. Over is false where it was interrupted, so that the trial
+// says nothing. One that is invalid has not held.
+type trier func(ctx context.Context, rate float64, d time.Duration) (t reports.Trial, over bool, err error)
+
+// find is the search of FindCapacity, for whatever can be tried at a rate.
+func find(ctx context.Context, s Search, trial trier) (reports.Capacity, error) {
 	f := &finder{Search: s, trial: trial, until: time.Now().Add(s.Within)}
 	f.Precision = cmp.Or(s.Precision, finest)
 	switch {
 	case !(s.From > 0 && s.From <= s.Most):
-		return f.found, f.best, fmt.Errorf("search for the capacity from %g/s to %g/s: the first rate must be more than nothing, and at most the last", s.From, s.Most)
+		return f.found, fmt.Errorf("search for the capacity from %g/s to %g/s: the first rate must be more than nothing, and at most the last", s.From, s.Most)
 	case s.Each <= 0 || s.Within < s.Each:
-		return f.found, f.best, fmt.Errorf("search for the capacity within %s: a single trial lasts %s; allow more time, or make trials shorter", s.Within, s.Each)
+		return f.found, fmt.Errorf("search for the capacity within %s: a single trial lasts %s; allow more time, or make trials shorter", s.Within, s.Each)
 	}
 	low, high, err := f.climb(ctx)
 	if err == nil && low > 0 && high > 0 {
@@ -66,18 +96,17 @@ func FindCapacity(ctx context.Context, s Search, trial func(ctx context.Context,
 	if ctx.Err() != nil {
 		f.found.Ended = reports.Interrupted
 	}
-	return f.found, f.best, err
+	return f.found, err
 }
 
 // finder is a search under way.
 type finder struct {
 	Search
-	trial   func(context.Context, float64, time.Duration) (Tried, error)
+	trial   trier
 	until   time.Time
 	found   reports.Capacity
-	best    reports.Measurement // of the highest rate at which the thresholds held
-	held    float64             // that rate
-	invalid int
+	held    float64 // the highest rate at which the thresholds held
+	invalid int     // trials in a row
 }
 
 // over tells that no more trial is to be begun.
@@ -88,35 +117,19 @@ func (f *finder) over(ctx context.Context) bool {
 // try tries one rate.
 func (f *finder) try(ctx context.Context, rate float64) (reports.Trial, error) {
 	if len(f.found.Trials) > 0 && f.Rest > 0 {
-		rest := time.NewTimer(f.Rest)
-		select {
-		case <-rest.C:
-		case <-ctx.Done():
-			rest.Stop()
-		}
+		pause(ctx, f.Rest)
 	}
-	tried, err := f.trial(ctx, rate, f.Each)
-	if err != nil {
-		return reports.Trial{}, fmt.Errorf("try %g/s: %w", rate, err)
-	}
-	m := tried.Measurement
-	d := m.Total.Latency["accepted"]
-	t := reports.Trial{
-		Rate: rate, Throughput: m.Total.Throughput, P50: d.P50, P99: d.P99, Errors: m.Total.Unserved(),
-		Held: tried.Held, Broken: tried.Broken, Invalid: len(m.Invalid) > 0,
-	}
-	f.invalid++
-	if t.Invalid {
-		t.Held = false
-	} else {
-		f.invalid = 0
-	}
-	if m.State == reports.Interrupted { // neither
+	t, over, err := f.trial(ctx, rate, f.Each)
+	switch {
+	case err != nil:
+		return t, fmt.Errorf("try %g/s: %w", rate, err)
+	case !over:
 		return t, ctx.Err()
 	}
 	f.found.Trials = append(f.found.Trials, t)
-	if f.best.Schema == "" || len(f.best.Invalid) > 0 && !t.Invalid || t.Held && rate > f.held {
-		f.best = m
+	f.invalid++
+	if !t.Invalid {
+		f.invalid = 0
 	}
 	if t.Held {
 		f.held = max(f.held, rate)

@@ -46,7 +46,7 @@ func working(int, bool) int {
 const whatever = time.Minute
 
 func TestVerdicts(t *testing.T) {
-	for _, tt := range []struct {
+	cases := []struct {
 		name    string
 		stage   *stage
 		text    string
@@ -96,10 +96,24 @@ func TestVerdicts(t *testing.T) {
 			"expect: [stages.a.honest.planned == 30, stages.b.honest.planned >= 40, stages.d.honest.planned == 36, total.accepted >= 99%]", reports.Pass, ""},
 		{"fresh connections", &stage{}, "level: must\nload: {fresh-connections: true, stages: [{rate: 100%, for: 100%}]}\nexpect: honest.accepted >= 99%", reports.Pass, ""},
 		{"slow clients", &stage{}, "level: must\nload: {stages: [{name: beside, rate: 100%, for: 100%, slow-clients: 10}]}\nexpect: stages.beside.honest.accepted >= 99%", reports.Pass, ""},
-	} {
+	}
+	got := make([]reports.Result, len(cases))
+	together(len(cases), func(i int) {
+		cases[i].stage.lag = whatever
+		got[i] = cases[i].stage.judge(t.Context(), t, cases[i].text)
+	})
+	for i, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.stage.lag = whatever
-			r := tt.stage.judge(t.Context(), t, tt.text)
+			r := got[i]
+			// What a busy machine has not let be judged, or a correct one that was not served in
+			// time, is tried again alone.
+			undecided := func() bool {
+				return strings.HasPrefix(r.Reason, "the load was not sent as it should be") || tt.verdict == reports.Pass && r.Verdict != reports.Pass
+			}
+			for try := 0; try < again && undecided(); try++ {
+				t.Logf("once more, alone: %s", r.Reason)
+				r = tt.stage.judge(t.Context(), t, tt.text)
+			}
 			if r.Verdict != tt.verdict || !strings.Contains(r.Reason, tt.says) || tt.says == "" && r.Reason != "" {
 				t.Errorf("%s: %s; want %s: %s", r.Verdict, r.Reason, tt.verdict, tt.says)
 			}

@@ -4,17 +4,21 @@ import (
 	"cmp"
 	"context"
 	crand "crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/suites/load/sink"
@@ -47,8 +51,14 @@ type Sender struct {
 	Quiet time.Duration
 	// Triggers are how many events are being fired at once at most; 64 where it is 0.
 	Triggers int
-	Listen   string // 127.0.0.1:0 where it is empty
-	Base     string // URL under which the sender reaches Listen; http://Listen where it is empty
+	// MaxLag is how late 99 of 100 events are fired at most; a tenth of their latency where
+	// it is 0, or 5 ms.
+	MaxLag time.Duration
+	Listen string // 127.0.0.1:0 where it is empty
+	Base   string // URL under which the sender reaches Listen; http://Listen where it is empty, or https
+	// Authority is one that the sender trusts: the endpoints speak TLS then. Nil has them
+	// speak none.
+	Authority *pki.Authority
 	// Path is that of the only endpoint of a sender that can be told of no other.
 	Path string
 }
@@ -63,6 +73,16 @@ type SenderRun struct {
 	Failure    string  // of the first
 	Lag        reports.Distribution
 	Achieved   float64 // events per second
+	// Arrived are events that had arrived by the time of the last, per second.
+	Arrived float64
+	// Crowded are events that found every trigger under way, and waited for one to end.
+	Crowded int64
+	// Soonest is the least latency of the events in each quarter of the time.
+	Soonest [4]time.Duration
+	// Lost are the tokens of some that had not arrived in the end.
+	Lost []string
+	// Samples are some of the attempts that were wrong.
+	Samples []reports.Exchange
 	// Invalid says why figures of time tell of the trigger and not of the sender.
 	Invalid string
 }
@@ -91,17 +111,25 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 	if s, err = s.filled(); err != nil {
 		return run, err
 	}
-	f := &firing{Sender: s, mark: newMark(), due: make([]int64, s.Endpoints), lag: hdrhistogram.New(1, int64(time.Hour/time.Microsecond), 3)}
+	f := &firing{Sender: s, mark: newMark(), due: make([]int64, s.Endpoints), took: make([]atomic.Int64, s.events()), lag: hdrhistogram.New(1, int64(time.Hour/time.Microsecond), 3)}
 	l, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return run, fmt.Errorf("listen for deliveries: %w", err)
 	}
-	f.base = strings.TrimSuffix(cmp.Or(s.Base, "http://"+l.Addr().String()), "/")
+	secure, err := EndpointTLS(s.Authority, l.Addr())
+	if err != nil {
+		return run, errors.Join(err, l.Close())
+	}
+	f.base = "http://" + l.Addr().String()
+	if secure != nil {
+		f.base = "https://" + l.Addr().String()
+	}
+	f.base = strings.TrimSuffix(cmp.Or(s.Base, f.base), "/")
 	defer f.remove(ctx)
 	if err := f.register(ctx); err != nil {
 		return run, errors.Join(err, l.Close())
 	}
-	o := sink.Options{Profile: s.Profile, Keys: f.Keys, URL: origin(f.base), Mark: f.mark, MarkLength: tokenLength, Outages: s.Outages}
+	o := sink.Options{Profile: s.Profile, Keys: f.Keys, URL: origin(f.base), Mark: f.mark, MarkLength: tokenLength, Outages: s.Outages, TLS: secure, Arrived: f.arrived}
 	if s.SlowBy > 0 {
 		o.Slow = []sink.Slow{{By: s.SlowBy, Path: f.shown(0)}}
 	}
@@ -115,10 +143,28 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 		f.settle(ctx)
 	}
 	run = f.run
-	run.Sender, run.Absorption, run.Due = s, f.sink.Report(), f.due
+	run.Soonest = f.soonest()
+	run.Sender, run.Absorption, run.Due, run.Samples, run.Lost = s, f.sink.Report(), f.due, f.sink.Samples(), f.lost()
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return run, errors.Join(err, f.sink.Shutdown(ending), <-served)
+}
+
+// EndpointTLS is the TLS of endpoints at an address, for senders that trust the authority;
+// nil where there is none.
+func EndpointTLS(a *pki.Authority, at net.Addr) (*tls.Config, error) {
+	if a == nil {
+		return nil, nil
+	}
+	host, _, err := net.SplitHostPort(at.String())
+	if err != nil {
+		return nil, fmt.Errorf("listen for deliveries by TLS: %w", err)
+	}
+	shown, err := a.Good(pki.Server, pki.Subject{Hosts: []string{host}})
+	if err != nil {
+		return nil, fmt.Errorf("listen for deliveries by TLS: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{*shown}, NextProtos: []string{"http/1.1"}}, nil
 }
 
 // firing is one run under way.
@@ -126,7 +172,8 @@ type firing struct {
 	Sender
 	sink       *sink.Sink
 	base, mark string
-	due        []int64 // events, by endpoint
+	due        []int64        // events, by endpoint
+	took       []atomic.Int64 // by event: its latency, 0 where it has not arrived
 
 	mu  sync.Mutex
 	run SenderRun
@@ -196,22 +243,28 @@ func (f *firing) fire(ctx context.Context) error {
 	slots := make(chan struct{}, f.Triggers)
 	var wait sync.WaitGroup
 	began := time.Now()
-	n := max(int(f.Rate*f.Time.Seconds()), 1)
-	for i := 0; i < n; i++ {
+	n := f.events()
+	for i := range n {
 		due := began.Add(time.Duration(float64(i) / f.Rate * float64(time.Second)))
-		if !until(ctx, due) {
+		if !pause(ctx, time.Until(due)) {
 			break
 		}
-		slots <- struct{}{}
+		select {
+		case slots <- struct{}{}:
+		default:
+			f.run.Crowded++
+			slots <- struct{}{}
+		}
 		f.due[i%f.Endpoints]++
 		wait.Go(func() {
 			f.one(ctx, i, due)
 			<-slots
 		})
 	}
-	wait.Wait()
 	took := time.Since(began)
-	f.run.Achieved = float64(f.run.Fired) / max(took.Seconds(), f.Time.Seconds())
+	f.run.Arrived = float64(max(int64(n)-f.sink.Awaited(), 0)) / max(took.Seconds(), float64(n)/f.Rate)
+	wait.Wait()
+	f.run.Achieved = float64(f.run.Fired) / max(took.Seconds(), float64(n)/f.Rate)
 	f.run.Lag = reports.Distribution{
 		Count: f.lag.TotalCount(), Mean: f.lag.Mean() / 1000, P50: float64(f.lag.ValueAtQuantile(50)) / 1000,
 		P99: float64(f.lag.ValueAtQuantile(99)) / 1000, Max: float64(f.lag.Max()) / 1000,
@@ -219,24 +272,44 @@ func (f *firing) fire(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// until waits for a time, and tells whether it could wait to the end.
-func until(ctx context.Context, due time.Time) bool {
-	d := time.Until(due)
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
+// events are how many there are to be.
+func (s Sender) events() int { return max(int(s.Rate*s.Time.Seconds()), 1) }
+
+func (f *firing) token(i int) string { return fmt.Sprintf("%s%012x", f.mark, i) }
+
+// arrived notes the latency of an event, by the number at the end of its token.
+func (f *firing) arrived(token []byte, after time.Duration) {
+	number, marked := strings.CutPrefix(string(token), f.mark)
+	i, err := strconv.ParseUint(number, 16, 64)
+	if err == nil && marked && i < uint64(len(f.took)) {
+		f.took[i].Store(max(int64(after), 1))
 	}
 }
 
+func (f *firing) soonest() (all [4]time.Duration) {
+	for i := range f.took {
+		least, took := &all[i*len(all)/len(f.took)], time.Duration(f.took[i].Load())
+		if took > 0 && (*least == 0 || took < *least) {
+			*least = took
+		}
+	}
+	return all
+}
+
+// mostLost is how many tokens of events are told that did not arrive.
+const mostLost = 5
+
+func (f *firing) lost() (tokens []string) {
+	for i := 0; i < int(f.run.Fired) && f.sink.Awaited() > 0 && len(tokens) < mostLost; i++ {
+		if token := f.token(i); f.sink.Awaits(token) {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens
+}
+
 func (f *firing) one(ctx context.Context, i int, due time.Time) {
-	token := fmt.Sprintf("%s%012x", f.mark, i)
+	token := f.token(i)
 	now := time.Now()
 	f.sink.Expect(token, now)
 	err := f.Fire(ctx, f.base+f.path(i%f.Endpoints), token)
@@ -259,15 +332,28 @@ func (f *firing) one(ctx context.Context, i int, due time.Time) {
 func (f *firing) settle(ctx context.Context) {
 	limit := time.Now().Add(f.Settle)
 	for f.sink.Awaited() > 0 && time.Now().Before(limit) {
-		if !until(ctx, time.Now().Add(10*time.Millisecond)) {
+		if !pause(ctx, 10*time.Millisecond) {
 			return
 		}
 	}
-	until(ctx, time.Now().Add(f.Quiet))
+	pause(ctx, f.Quiet)
+	f.run.Invalid = f.invalid()
+}
+
+// invalid says why the events were not fired as they should be.
+func (f *firing) invalid() string {
 	// Events that are late by less than half the time between two do not bunch.
-	if lag, p99 := f.run.Lag.P99, f.sink.Report().Latency.P99; lag > max(5, p99/10, 500/f.Rate) {
-		f.run.Invalid = fmt.Sprintf("events were fired up to %.1f ms late (p99)", lag)
-	} else if f.run.Achieved < f.Rate*0.99 && f.run.Fired > 100 {
-		f.run.Invalid = fmt.Sprintf("%.0f of %.0f events per second were fired", f.run.Achieved, f.Rate)
+	limit := max(5, f.sink.Report().Latency.P99/10, 500/f.Rate)
+	if f.MaxLag > 0 {
+		limit = milliseconds(f.MaxLag)
 	}
+	switch lag := f.run.Lag.P99; {
+	case f.run.Crowded > 0 && lag > limit:
+		return fmt.Sprintf("%d events were fired late: %d triggers had not ended, which are the most at once", f.run.Crowded, f.Triggers)
+	case lag > limit:
+		return fmt.Sprintf("events were fired up to %.1f ms late (p99)", lag)
+	case f.run.Achieved < f.Rate*0.99 && f.run.Fired > 100:
+		return fmt.Sprintf("%.0f of %.0f events per second were fired", f.run.Achieved, f.Rate)
+	}
+	return ""
 }

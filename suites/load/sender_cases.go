@@ -33,18 +33,41 @@ type SenderSubject struct {
 // judged by one run: what is measured differs, and what is done does not.
 type SenderJudge struct {
 	subject SenderSubject
+	record  Recorder
 
 	mu   sync.Mutex // held while a run is made: one takes the whole machine
 	runs map[string]*SenderRun
 }
 
+// Recorder is told what was observed of a case before it influences a verdict. No verdict
+// rests on what it could not record. Its functions may be nil.
+type Recorder struct {
+	Observe func(caseName string, x reports.Exchange) error
+	Absorb  func(caseName string, a reports.Absorption) error
+}
+
+// observed records a run: the attempts that were wrong, and what was absorbed.
+func (r Recorder) observed(caseName string, run *SenderRun) error {
+	if r.Observe != nil {
+		for _, x := range run.Samples {
+			if err := r.Observe(caseName, x); err != nil {
+				return err
+			}
+		}
+	}
+	if r.Absorb != nil {
+		return r.Absorb(caseName, run.Absorption)
+	}
+	return nil
+}
+
 // NewSenderJudge returns a judge of s.
-func NewSenderJudge(s SenderSubject) *SenderJudge {
+func NewSenderJudge(s SenderSubject, record Recorder) *SenderJudge {
 	if s.Rate <= 0 {
 		s.Rate = DefaultRate
 	}
 	s.Time, s.Arrival = firstOf(s.Time, DefaultTime), firstOf(s.Arrival, 30*time.Second)
-	return &SenderJudge{subject: s, runs: map[string]*SenderRun{}}
+	return &SenderJudge{subject: s, record: record, runs: map[string]*SenderRun{}}
 }
 
 // Run judges one case.
@@ -60,8 +83,11 @@ func (j *SenderJudge) Run(ctx context.Context, c scenarios.Case) reports.Result 
 		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 	}
-	v := j.judge(ctx, c)
+	v, run := j.judge(ctx, c)
 	result.Verdict, result.Reason, result.Figures = v.Verdict, v.Reason, v.Figures
+	if run != nil {
+		result.Absorbed, result.Evidence = run.Absorption.Compact(), run.Samples
+	}
 	if result.Verdict == reports.Fail && c.Level != scenarios.Must {
 		result.Verdict = reports.Warn
 	}
@@ -83,6 +109,8 @@ func (j *SenderJudge) Lacks(c scenarios.Case) string {
 		return fmt.Sprintf("profile %s sends no timestamp", s.Profile.Name)
 	case c.Measure == "tx-load-freshness" && s.Profile.Timestamp.Tolerance == 0:
 		return fmt.Sprintf("profile %s declares no tolerance of its timestamp", s.Profile.Name)
+	case c.Fire.UpTo != scenarios.Rate{} && c.Fire.UpTo.Of(s.Rate) < c.Fire.Rate.Of(s.Rate):
+		return fmt.Sprintf("the rate would be raised from %g/s to %s", c.Fire.Rate.Of(s.Rate), c.Fire.UpTo)
 	case c.Fire.Outage != nil:
 		return j.lacksRetries(c.Fire.Outage.For.Of(s.Time), j.plan(c.Fire).Settle)
 	}
@@ -143,43 +171,61 @@ func (j *SenderJudge) plan(f *scenarios.Firing) Sender {
 // for at least.
 const drained = 4
 
-func (j *SenderJudge) judge(ctx context.Context, c scenarios.Case) SenderVerdict {
-	i := slices.IndexFunc(SenderMeasures, func(m senderMeasure) bool { return m.ID == c.Measure })
-	run, err := j.fired(ctx, c.Fire)
+// judge judges a case by a run of it, which is nil where there was none.
+func (j *SenderJudge) judge(ctx context.Context, c scenarios.Case) (SenderVerdict, *SenderRun) {
+	run, err := j.fired(ctx, c, c.Fire)
 	var before *SenderRun
 	if err == nil && c.Measure == "tx-load-fairness" {
 		plain := *c.Fire
 		plain.SlowBy = 0
-		before, err = j.fired(ctx, &plain)
+		before, err = j.fired(ctx, c, &plain)
 	}
 	switch {
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		return SenderVerdict{}.as(reports.Inconclusive, "the case did not end in time")
+		return SenderVerdict{}.as(reports.Inconclusive, "the case did not end in time"), nil
 	case ctx.Err() != nil:
-		return SenderVerdict{}.as(reports.Inconclusive, "the run was interrupted")
+		return SenderVerdict{}.as(reports.Inconclusive, "the run was interrupted"), nil
 	case err != nil:
-		return SenderVerdict{}.as(reports.Inconclusive, "the sender could not be loaded: %s", err)
+		return SenderVerdict{}.as(reports.Inconclusive, "%s", err), nil
 	}
-	return SenderMeasures[i].Judge(*run, before, SenderBounds{
+	i := slices.IndexFunc(SenderMeasures, func(m senderMeasure) bool { return m.ID == c.Measure })
+	return SenderMeasures[i].Judge(*run, before, j.bounds(c)), run
+}
+
+func (j *SenderJudge) bounds(c scenarios.Case) SenderBounds {
+	return SenderBounds{
 		Latency: c.Within.Latency, Drain: c.Within.Drain.Of(j.subject.Time), Herd: float64(c.Within.Herd), Fair: float64(c.Within.Fair),
-		Concurrency: j.subject.Concurrency,
-	})
+		Rate: c.Within.Rate.Of(j.subject.Rate), Concurrency: j.subject.Concurrency,
+	}
 }
 
 // fired is the run of what a case does: the one that there was, or a new one. A run
-// that failed is nobody's.
-func (j *SenderJudge) fired(ctx context.Context, f *scenarios.Firing) (*SenderRun, error) {
+// that failed is nobody's. It is recorded for each case that is judged by it.
+func (j *SenderJudge) fired(ctx context.Context, c scenarios.Case, f *scenarios.Firing) (*SenderRun, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := j.plan(f)
 	key := fmt.Sprint(s.Rate, s.Time, s.Endpoints, s.SlowBy, s.Settle, s.Outages)
-	if run := j.runs[key]; run != nil {
-		return run, nil
+	if f.UpTo != (scenarios.Rate{}) {
+		key += fmt.Sprint(f.UpTo, f.Search, c.Within.Latency)
 	}
-	run, err := s.Run(ctx)
-	if err != nil {
-		return nil, err
+	run := j.runs[key]
+	if run == nil {
+		var made SenderRun
+		var err error
+		if f.UpTo != (scenarios.Rate{}) {
+			made, err = j.search(ctx, c, s)
+		} else {
+			made, err = s.Run(ctx)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the sender could not be loaded: %w", err)
+		}
+		run = &made
+		j.runs[key] = run
 	}
-	j.runs[key] = &run
-	return &run, nil
+	if err := j.record.observed(c.Name(), run); err != nil {
+		return nil, fmt.Errorf("the observation could not be recorded: %w", err)
+	}
+	return run, nil
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hookanvil/hookanvil/reports"
@@ -13,6 +14,7 @@ type SenderBounds struct {
 	Drain       time.Duration // after an outage
 	Herd        float64       // the busiest fifth of a second after an outage against the mean before
 	Concurrency int           // attempts at one endpoint at once
+	Rate        float64       // at which the sender keeps up, at least
 	Fair        float64       // p99 of the others, with one endpoint slow, against that without
 }
 
@@ -33,6 +35,7 @@ type senderMeasure struct {
 // one measure that compares.
 var SenderMeasures = []senderMeasure{
 	{"tx-load-e2e-latency", "delivers events in time at the rate", judgeLatency},
+	{"tx-load-throughput", "keeps up with events at a higher rate: in time, and without a queue that grows", judgeThroughput},
 	{"tx-load-no-loss-no-dup", "loses none, and delivers none again that was accepted", judgeLoss},
 	{"tx-load-signature-validity", "signs every attempt rightly", judgeSignatures},
 	{"tx-load-drain", "makes good after an outage, and stampedes not", judgeDrain},
@@ -63,6 +66,14 @@ func (r SenderRun) unjudged() string {
 	return ""
 }
 
+// untaken says what came instead of deliveries.
+func (r SenderRun) untaken() string {
+	if len(r.Absorption.Broken) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; on connections came what is none: %v", r.Absorption.Broken)
+}
+
 func judgeLatency(r SenderRun, _ *SenderRun, b SenderBounds) (v SenderVerdict) {
 	l := r.Absorption.Latency
 	v.figure("trigger to arrival, p50", l.P50, "ms")
@@ -70,7 +81,7 @@ func judgeLatency(r SenderRun, _ *SenderRun, b SenderBounds) (v SenderVerdict) {
 	v.figure("trigger to arrival, p99", l.P99, "ms")
 	v.figure("lag of the triggers, p99", r.Lag.P99, "ms")
 	v.figure("events fired", r.Achieved, "/s")
-	limit := float64(b.Latency) / float64(time.Millisecond)
+	limit := milliseconds(b.Latency)
 	switch why := r.unjudged(); {
 	case why != "":
 		return v.as(reports.Inconclusive, "%s", why)
@@ -97,13 +108,13 @@ func judgeLoss(r SenderRun, _ *SenderRun, _ SenderBounds) (v SenderVerdict) {
 	}
 	switch why := r.unjudged(); {
 	case why == "nothing arrived":
-		return v.as(reports.Fail, "none of %d events arrived within %s", r.Fired-r.Failed, r.Sender.Settle)
+		return v.as(reports.Fail, "none of %d events arrived within %s%s", r.Fired-r.Failed, r.Sender.Settle, r.untaken())
 	case why != "":
 		return v.as(reports.Inconclusive, "%s", why)
 	case a.Lost == nil || a.Untracked > 0:
 		return v.as(reports.Inconclusive, "what arrived could not be told apart")
 	case *a.Lost > 0:
-		return v.as(reports.Fail, "%d of %d events did not arrive within %s", *a.Lost, r.Fired-r.Failed, r.Sender.Settle)
+		return v.as(reports.Fail, "%d of %d events did not arrive within %s, such as %s", *a.Lost, r.Fired-r.Failed, r.Sender.Settle, strings.Join(r.Lost, ", "))
 	case a.Duplicates > 0:
 		return v.as(reports.Fail, "%d deliveries came again after they were accepted", a.Duplicates)
 	case a.Unexpected > r.Failed || a.Anonymous > 0:
@@ -149,7 +160,7 @@ func judgeDrain(r SenderRun, _ *SenderRun, b SenderBounds) (v SenderVerdict) {
 		return v.as(reports.Fail, "%d deliveries were not made good within %s", o.Left, r.Sender.Settle)
 	case o.Drain == nil || r.Absorption.Unavailable == 0:
 		return v.as(reports.Inconclusive, "nothing was sent in the outage that would have to be made good")
-	case b.Drain > 0 && *o.Drain > float64(b.Drain)/float64(time.Millisecond):
+	case b.Drain > 0 && *o.Drain > milliseconds(b.Drain):
 		return v.as(reports.Fail, "the outage was made good in %.0f ms, and %s is declared", *o.Drain, b.Drain)
 	case b.Herd > 0 && o.Mean == 0:
 		return v.as(reports.Inconclusive, "the run was no half second under way before the outage")
@@ -274,7 +285,7 @@ func judgeFreshness(r SenderRun, _ *SenderRun, _ SenderBounds) (v SenderVerdict)
 		return v.as(reports.Inconclusive, "%s", why)
 	case a.Future > 0:
 		return v.as(reports.Inconclusive, "%d attempts were signed later than they arrived: the clocks differ", a.Future)
-	case a.Age.P99 > float64(limit)/float64(time.Millisecond):
+	case a.Age.P99 > milliseconds(limit):
 		return v.as(reports.Fail, "99 of 100 signatures are up to %.0f ms old when they arrive, and half the tolerance is %s", a.Age.P99, limit)
 	}
 	return v.as(reports.Pass, "")

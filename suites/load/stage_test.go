@@ -44,6 +44,7 @@ type stage struct {
 // judge judges a case, written as it stands in a file, against the stage.
 func (s *stage) judge(ctx context.Context, t *testing.T, text string) reports.Result {
 	t.Helper()
+	s.n, s.total = 0, 0
 	c := parse(t, text)
 	name := s.profile
 	if name == "" {
@@ -56,7 +57,7 @@ func (s *stage) judge(ctx context.Context, t *testing.T, text string) reports.Re
 	keys := p.NewKeys(rand.New(rand.NewPCG(1, 2)))
 	server := httptest.NewServer(s.handler(p, keys))
 	defer server.Close()
-	subject := load.Subject{Target: attack.Target{Profile: p, Keys: keys}, Rate: 200, Time: 300 * time.Millisecond, Timeout: 2 * time.Second, Settle: 200 * time.Millisecond, MaxLag: s.lag}
+	subject := load.Subject{Target: attack.Target{Profile: p, Keys: keys}, Rate: 200, Time: 300 * time.Millisecond, Timeout: 2 * time.Second, Settle: 100 * time.Millisecond, MaxLag: s.lag}
 	if subject.URL, err = url.Parse(server.URL + "/hook"); err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +69,24 @@ func (s *stage) judge(ctx context.Context, t *testing.T, text string) reports.Re
 	}
 	return load.NewJudge(subject, 1, nil).Run(ctx, c)
 }
+
+// together calls do for 0 to n-1, a few at the same time: what waits most of the time
+// takes little longer together than alone.
+func together(n int, do func(i int)) {
+	var wait sync.WaitGroup
+	few := make(chan struct{}, 8)
+	for i := range n {
+		few <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-few }()
+			do(i)
+		})
+	}
+	wait.Wait()
+}
+
+// again is how often is tried once more what a busy machine has not let be judged.
+const again = 4
 
 func parse(t *testing.T, text string) scenarios.Case {
 	t.Helper()

@@ -43,6 +43,8 @@ type books struct {
 	places    sync.RWMutex
 	endpoints map[string]*endpoint
 	others    endpoint
+
+	samples samples
 }
 
 // drain is what is watched of an outage.
@@ -178,6 +180,9 @@ func (s *Sink) broke(c *conn, kind wire.Kind) {
 	if s.isStopped() {
 		return
 	}
+	if kind == wire.BadRequest || kind == wire.TooLarge || kind == wire.Unfit {
+		s.samples.take(c, string(kind), "", 0, [2][]byte{c.buf[c.r:c.w]})
+	}
 	t := c.tally
 	if t == nil {
 		t = s.tallies[0]
@@ -196,6 +201,7 @@ func (s *Sink) bookRefusal(c *conn, why profile.Reason, arrived time.Time, path 
 		e = &s.others
 	}
 	e.refused.Add(1)
+	s.samples.take(c, "refused: "+string(why), "", 401, c.requested())
 	t := c.tally
 	t.Lock()
 	t.refused++
@@ -246,12 +252,16 @@ func (c *conn) book(v profile.Verified, arrived time.Time, e *endpoint, outage b
 		s.watch(at)
 	}
 	gap := at - s.latest.Swap(at)
-	before, after, known := s.enter(c.identity(v), at, outage)
+	id := c.identity(v)
+	before, after, known := s.enter(id, at, outage)
 	e.verified.Add(1)
 	var latency time.Duration
 	triggered := false
 	if known.fresh {
 		latency, triggered = time.Duration(at-known.trigger), true
+		if s.o.Arrived != nil {
+			s.o.Arrived(id, latency)
+		}
 	}
 	c.number(e, latency, triggered)
 
@@ -282,6 +292,7 @@ func (c *conn) book(v profile.Verified, arrived time.Time, e *endpoint, outage b
 		t.unavailable++
 		now.unavailable++
 	case before&accepted != 0:
+		s.samples.take(c, "repeated", "it had been accepted before", s.success(), c.requested())
 		t.duplicates++
 		now.duplicates++
 	default:
@@ -439,6 +450,16 @@ func (s *ids) note(key uint64) uint8 {
 		return sh.notes[at]
 	}
 	return 0
+}
+
+// Awaits tells whether a triggered delivery has not been accepted yet.
+func (s *Sink) Awaits(id string) bool {
+	key := s.ids.fingerprint([]byte(id))
+	p := &s.pending[key>>56]
+	p.Lock()
+	defer p.Unlock()
+	_, is := p.at[key]
+	return is
 }
 
 // Awaited is how many triggered deliveries have not been accepted yet.

@@ -37,6 +37,7 @@ var (
 type conn struct {
 	s        *Sink
 	c        net.Conn
+	socket   net.Conn // c below TLS
 	tally    *tally
 	verifier *profile.Verifier
 	raw      *profile.Raw
@@ -56,6 +57,7 @@ type conn struct {
 
 // request is what is known of the request under way: offsets, and what its head says.
 type request struct {
+	head                 int // bytes of it
 	method, target, path span
 	host, sequence       []byte
 	old                  bool // HTTP/1.0
@@ -72,6 +74,9 @@ func (c *conn) of(x span) []byte { return c.buf[c.r+x.from : c.r+x.to] }
 // serve answers the requests of a connection in order.
 func (c *conn) serve() {
 	defer c.s.release(c)
+	if !c.shake() {
+		return
+	}
 	for n := 0; c.await(n == 0); n++ {
 		c.last = n+1 >= c.s.limits.Requests
 		if f := c.one(); f != nil {
@@ -85,6 +90,40 @@ func (c *conn) serve() {
 			return
 		}
 	}
+}
+
+// shake does the TLS handshake, where TLS is spoken.
+func (c *conn) shake() bool {
+	secure, ok := c.c.(*tls.Conn)
+	if !ok {
+		return true
+	}
+	secure.SetDeadline(time.Now().Add(c.s.limits.FirstByte))
+	err := secure.Handshake()
+	if err == nil {
+		secure.SetWriteDeadline(time.Time{})
+		return true
+	}
+	c.c = c.socket
+	c.s.broke(c, wire.NoTLS)
+	c.s.samples.take(c, string(wire.NoTLS), err.Error(), 0, [2][]byte{})
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && record.Conn != nil && isWord(record.RecordHeader[:3]) { // plain HTTP: say so
+		c.buf = make([]byte, 512)
+		c.out = append(c.out, plainAnswer(400)...)
+		c.flush()
+		c.part()
+	}
+	return false
+}
+
+func isWord(b []byte) bool {
+	for _, x := range b {
+		if !isToken[x] {
+			return false
+		}
+	}
+	return true
 }
 
 // await waits for the first byte of a request.
@@ -184,6 +223,7 @@ func (c *conn) one() *fault {
 	if f := c.fields(head); f != nil {
 		return f
 	}
+	c.req.head = head
 	read, body := c.reads, span{head, head + c.req.length}
 	end := body.to
 	switch {
@@ -209,6 +249,7 @@ func (c *conn) one() *fault {
 		if f := c.fields(head); f != nil {
 			return f
 		}
+		c.req.head = head
 	}
 	c.raw.Method, c.raw.Body = c.of(c.req.method), c.body
 	if !c.req.chunked {
@@ -312,10 +353,8 @@ func (c *conn) requestLine(line []byte) *fault {
 	if one < 1 || two <= one+1 {
 		return malformed
 	}
-	for _, b := range line[:one] {
-		if !isToken[b] {
-			return malformed
-		}
+	if !isWord(line[:one]) {
+		return malformed
 	}
 	target, proto := line[one+1:two], line[two+1:]
 	for _, b := range target {
@@ -412,10 +451,8 @@ func field(line []byte) (name, value []byte, ok bool) {
 	if colon < 1 {
 		return nil, nil, false
 	}
-	for _, b := range line[:colon] {
-		if !isToken[b] {
-			return nil, nil, false
-		}
+	if !isWord(line[:colon]) {
+		return nil, nil, false
 	}
 	value = line[colon+1:]
 	for _, b := range value {
@@ -663,12 +700,8 @@ func (c *conn) part() {
 }
 
 func (c *conn) reset() {
-	socket := c.c
-	if secure, ok := socket.(*tls.Conn); ok {
-		socket = secure.NetConn()
-	}
-	if tcp, ok := socket.(*net.TCPConn); ok {
+	if tcp, ok := c.socket.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}
-	socket.Close()
+	c.socket.Close()
 }

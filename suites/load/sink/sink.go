@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -25,8 +26,8 @@ import (
 type Options struct {
 	Profile *profile.Profile
 	Keys    profile.Keys
-	// URL stands before the request target where the profile signs the URL; http:// and
-	// the Host where it is empty.
+	// URL stands before the request target where the profile signs the URL; http://, or
+	// https:// with TLS, and the Host where it is empty.
 	URL string
 	// Sequence is where deliveries are numbered: a JSON pointer such as /n, or the name
 	// of a header. Every path has a sequence of its own.
@@ -35,19 +36,25 @@ type Options struct {
 	// apart instead of their ids.
 	Mark       string
 	MarkLength int
+	// Arrived is told when a triggered delivery comes for the first time: its id or token,
+	// which is not to be kept, and how long after the trigger. It may be nil, and is called
+	// for several at once.
+	Arrived func(id []byte, after time.Duration)
 	// Expect is how many deliveries are to come; 0 where nobody says.
 	Expect  int64
 	Outages []Outage
 	Slow    []Slow
 	Limits  Limits
+	// TLS is spoken on every connection; nil speaks none.
+	TLS *tls.Config
 }
 
 // Limits bound what peers can make a sink hold or wait for. Zero fields take the value
 // of DefaultLimits.
 type Limits struct {
 	Head, Line, Fields, Body int
-	Bodies                   int64 // bytes of heads and bodies beyond 8 KiB a connection
-	FirstByte, HeadTime      time.Duration
+	Bodies                   int64         // bytes of heads and bodies beyond 8 KiB a connection
+	FirstByte, HeadTime      time.Duration // of TLS, FirstByte bounds the handshake
 	BodyTime, Idle           time.Duration
 	WriteTime                time.Duration
 	Connections              int // one more is answered 503 and closed
@@ -206,20 +213,13 @@ func (s *Sink) Shutdown(ctx context.Context) error {
 		l.Close()
 	}
 	for c := range s.conns {
-		c.c.Close()
+		c.socket.Close()
 	}
 	s.mu.Unlock()
-	ended := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("shut down the sink: %w", ctx.Err())
+	if err := wire.Ended(ctx, &s.running); err != nil {
+		return fmt.Errorf("shut down the sink: %w", err)
 	}
+	return nil
 }
 
 // partings bounds how many refused connections are parted with gently at once.
@@ -227,7 +227,10 @@ const partings = 64
 
 // admit takes a connection in, or refuses it at once: never a queue.
 func (s *Sink) admit(socket net.Conn) {
-	c := &conn{s: s, c: socket, verifier: profile.NewVerifier(s.o.Profile, s.o.Keys)}
+	c := &conn{s: s, c: socket, socket: socket, verifier: profile.NewVerifier(s.o.Profile, s.o.Keys)}
+	if s.o.TLS != nil {
+		c.c = tls.Server(socket, s.o.TLS)
+	}
 	if o := s.outage(time.Now(), nil); o != nil && o.Refuse {
 		s.broke(c, "refused-in-outage")
 		c.reset()
@@ -254,6 +257,10 @@ func (s *Sink) admit(socket net.Conn) {
 func (s *Sink) turnAway(c *conn) {
 	s.turned.Add(1)
 	s.broke(c, wire.Crowded)
+	if s.o.TLS != nil { // an answer would take a handshake
+		c.socket.Close()
+		return
+	}
 	c.c.SetWriteDeadline(time.Now().Add(time.Second))
 	if s.parting.Add(1) > partings {
 		s.parting.Add(-1)
@@ -387,6 +394,13 @@ func (c *conn) unavailable(o *Outage, left time.Duration) {
 	c.out = append(c.out, "\r\n\r\n"...)
 }
 
+func (c *conn) scheme() string {
+	if c.s.o.TLS != nil {
+		return "https://"
+	}
+	return "http://"
+}
+
 // whole is the URL that the request was sent to.
 func (c *conn) whole() []byte {
 	target := c.of(c.req.target)
@@ -394,7 +408,7 @@ func (c *conn) whole() []byte {
 		return target
 	}
 	if c.url = append(c.url[:0], c.s.o.URL...); len(c.url) == 0 {
-		c.url = append(append(c.url, "http://"...), c.req.host...)
+		c.url = append(append(c.url, c.scheme()...), c.req.host...)
 	}
 	c.url = append(c.url, target...)
 	return c.url

@@ -48,6 +48,7 @@ type lean struct {
 	conn     net.Conn
 	raw      *net.TCPConn
 	socket   socket
+	source   io.Reader // of what arrives: conn, or the socket where it is the same
 	reused   bool      // an answer came over this connection already
 	deadline time.Time // of the request under way
 	armed    time.Time // when the connection gives up, never later than that
@@ -89,6 +90,9 @@ func (c *lean) dial(limit time.Duration) error {
 	c.mu.Unlock()
 	c.in.reset(c)
 	c.socket.watch(raw)
+	if c.source = conn; c.endpoint.TLS == nil {
+		c.source = &c.socket
+	}
 	c.reused, c.armed = false, time.Time{}
 	return nil
 }
@@ -185,7 +189,7 @@ func (c *lean) extend(err error) bool {
 // Read reads from the connection until the request must be answered.
 func (c *lean) Read(p []byte) (n int, err error) {
 	for {
-		if n, err = c.conn.Read(p); n > 0 || !c.extend(err) {
+		if n, err = c.source.Read(p); n > 0 || !c.extend(err) {
 			return n, err
 		}
 	}

@@ -4,6 +4,7 @@ package attack
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -16,13 +17,14 @@ type socket struct {
 	conn *net.TCPConn
 	raw  syscall.RawConn
 
-	// The functions are made once: what a closure holds is allocated.
-	lookAt func(fd uintptr)
-	askOf  func(fd uintptr) bool
+	// These are made once: a function that knows a socket is allocated.
+	looks       func(fd uintptr)
+	asks, takes func(fd uintptr) bool
 
 	request []byte // to be written; nil when that was tried
 	used    bool   // something was answered before
-	n       int    // how much was written
+	into    []byte // to be read into
+	n       int    // how much was written, or read
 	err     error
 	peer    peer
 	b       [1]byte
@@ -30,22 +32,22 @@ type socket struct {
 
 func (s *socket) watch(conn *net.TCPConn) {
 	s.conn = conn
-	s.raw, _ = conn.SyscallConn()
-	if s.askOf == nil {
-		s.lookAt, s.askOf = s.look, s.ask
+	s.raw, _ = conn.SyscallConn() // of a connection that is open it is no error
+	if s.asks == nil {
+		s.looks, s.asks, s.takes = s.look, s.ask, s.take
 	}
 }
 
 // state looks whether anything has arrived, without waiting.
 func (s *socket) state() peer {
-	if s.raw == nil || s.raw.Control(s.lookAt) != nil {
+	if s.raw.Control(s.looks) != nil {
 		return peerGone
 	}
 	return s.peer
 }
 
 func (s *socket) look(fd uintptr) {
-	n, _, err := syscall.Recvfrom(int(fd), s.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	n, err := peekAt(fd, s.b[:])
 	switch {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
 		s.peer = peerQuiet
@@ -62,7 +64,7 @@ func (s *socket) look(fd uintptr) {
 // told to whoever reads next.
 func (s *socket) send(request []byte, used bool) (int, error) {
 	s.request, s.used, s.n, s.err = request, used, 0, nil
-	err := s.raw.Read(s.askOf)
+	err := s.raw.Read(s.asks)
 	if s.request != nil {
 		s.request, s.err = nil, err // the poller has not even begun
 	}
@@ -85,12 +87,43 @@ func (s *socket) ask(fd uintptr) (over bool) {
 			return true
 		}
 	}
-	n, err := syscall.Write(int(fd), request)
+	var err error
+	s.n, err = writeTo(fd, request)
 	for errors.Is(err, syscall.EINTR) {
-		n, err = syscall.Write(int(fd), request)
+		s.n, err = writeTo(fd, request)
 	}
-	if s.n = max(n, 0); err != nil && !errors.Is(err, syscall.EAGAIN) {
-		s.err = &net.OpError{Op: "write", Net: "tcp", Source: s.conn.LocalAddr(), Addr: s.conn.RemoteAddr(), Err: os.NewSyscallError("write", err)}
+	if err != nil && !errors.Is(err, syscall.EAGAIN) {
+		s.err = s.failure("write", os.NewSyscallError("write", err))
 	}
 	return !s.used || s.n < len(request)
+}
+
+// Read reads as the connection's own does.
+func (s *socket) Read(p []byte) (int, error) {
+	s.into, s.n, s.err = p, 0, nil
+	if err := s.raw.Read(s.takes); err != nil {
+		return 0, s.failure("read", errors.Unwrap(err))
+	}
+	return s.n, s.err
+}
+
+func (s *socket) take(fd uintptr) (over bool) {
+	n, err := readFrom(fd, s.into)
+	switch {
+	case errors.Is(err, syscall.EINTR):
+		return s.take(fd)
+	case errors.Is(err, syscall.EAGAIN):
+		return false
+	case err != nil:
+		err = s.failure("read", os.NewSyscallError("read", err))
+	case n == 0:
+		err = io.EOF
+	}
+	s.n, s.err = n, err
+	return true
+}
+
+// failure is an error as the connection's own functions tell it.
+func (s *socket) failure(what string, err error) error {
+	return &net.OpError{Op: what, Net: "tcp", Source: s.conn.LocalAddr(), Addr: s.conn.RemoteAddr(), Err: err}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 )
 
 // The bounds of an answer.
@@ -209,7 +210,7 @@ func (h *head) field(l []byte) (framing bool, err error) {
 	if colon < 1 || !isToken(l[:colon]) {
 		return false, errField
 	}
-	name, value := l[:colon], bytes.Trim(l[colon+1:], " \t")
+	name, value := l[:colon], trim(l[colon+1:])
 	switch {
 	case is(name, "content-length"):
 		return true, h.contentLength(value)
@@ -223,7 +224,7 @@ func (h *head) field(l []byte) (framing bool, err error) {
 		for len(value) > 0 {
 			var token []byte
 			token, value, _ = bytes.Cut(value, []byte{','})
-			token = bytes.Trim(token, " \t")
+			token = trim(token)
 			h.close = h.close || is(token, "close")
 			h.keep = h.keep || is(token, "keep-alive")
 		}
@@ -239,7 +240,7 @@ func (h *head) contentLength(value []byte) error {
 	for more := true; more; {
 		var text []byte
 		text, value, more = bytes.Cut(value, []byte{','})
-		n, ok := number(bytes.Trim(text, " \t"), 10)
+		n, ok := number(trim(text), 10)
 		if !ok || h.length >= 0 && h.length != n {
 			return errLength
 		}
@@ -386,11 +387,31 @@ func is(text []byte, name string) bool {
 	return true
 }
 
+// trim takes off blanks and tabs, in less time than bytes.Trim, which makes a set of
+// them first.
+func trim(text []byte) []byte {
+	for len(text) > 0 && (text[0] == ' ' || text[0] == '\t') {
+		text = text[1:]
+	}
+	for n := len(text); n > 0 && (text[n-1] == ' ' || text[n-1] == '\t'); n-- {
+		text = text[:n-1]
+	}
+	return text
+}
+
 func isToken(text []byte) bool {
 	for _, c := range text {
-		if c <= ' ' || c >= 0x7f || c == '(' || c == ')' || c == ',' || c == '/' || c >= ':' && c <= '@' || c >= '[' && c <= ']' || c == '{' || c == '}' || c == '"' {
+		if !tokenBytes[c] {
 			return false
 		}
 	}
 	return true
 }
+
+// tokenBytes are the bytes that a name may consist of.
+var tokenBytes = func() (all [256]bool) {
+	for c := byte('!'); c < 0x7f; c++ {
+		all[c] = !strings.ContainsRune("(),/:;<=>?@[\\]{}\"", rune(c))
+	}
+	return all
+}()

@@ -214,7 +214,7 @@ func (o *order) largest() int {
 // maker makes the deliveries of one connection.
 type maker struct {
 	*order
-	now   func() time.Time
+	now   func() time.Time // the clock that deliveries are stamped by, where there is an own one
 	ours  *profile.Stamper
 	other *profile.Stamper
 	pcg   *rand.PCG
@@ -237,9 +237,13 @@ func (o *order) maker(now func() time.Time) (*maker, error) {
 	return m, err
 }
 
-// make makes the request of a hit, and returns the class it has. What repeats an
-// earlier delivery is honest as long as there is none.
-func (m *maker) make(h hit) (class int) {
+// make makes the request of a hit, to be stamped with a time where there is no own
+// clock, and returns the class it has. What repeats an earlier delivery is honest as
+// long as there is none.
+func (m *maker) make(h hit, at time.Time) (class int) {
+	if m.now != nil {
+		at = m.now()
+	}
 	m.pcg.Seed(m.seed, h.n)
 	class = pick(m.classes[h.stage], lot(m.seed, h.n, lotClass))
 	m.slot = slotRef{}
@@ -251,14 +255,13 @@ func (m *maker) make(h hit) (class int) {
 		class = 0
 	case Duplicate:
 		if m.ring.repeat(m, lot(m.seed, h.n, lotRing)) {
-			at := m.now()
 			m.stamp = m.ours.AppendTimestamp(m.stamp[:0], at)
 			m.render(m.ours, Honest, at)
 			return class
 		}
 		class = 0
 	}
-	m.fresh(Classes[class], h)
+	m.fresh(Classes[class], h, at)
 	if class == 0 && m.ring != nil {
 		m.slot = m.ring.begin(m)
 	}
@@ -266,8 +269,8 @@ func (m *maker) make(h hit) (class int) {
 }
 
 // fresh makes a delivery that was not sent before.
-func (m *maker) fresh(c Class, h hit) {
-	at, s := m.now(), m.ours
+func (m *maker) fresh(c Class, h hit, at time.Time) {
+	s := m.ours
 	if c == Stale {
 		at = at.Add(-m.late)
 	}

@@ -13,6 +13,7 @@ import (
 // health is how this process itself fared during a run.
 type health struct {
 	*run
+	clock     func() time.Time // that deliveries are stamped by
 	preflight []string
 	ports     int // local ports for connections to one address; 0 where it is not known
 
@@ -56,7 +57,10 @@ const (
 )
 
 func newHealth(r *run) *health {
-	h := &health{run: r, ports: localPorts()}
+	h := &health{run: r, clock: r.options.Now, ports: localPorts()}
+	if h.clock == nil {
+		h.clock = time.Now
+	}
 	if limit, need := fileLimit(), r.plan.Connections+64; limit > 0 && limit < need {
 		h.preflight = append(h.preflight, fmt.Sprintf("this process may open %d files, and the plan may need %d: raise the limit (ulimit -n %d) or use fewer connections",
 			limit, need, need))
@@ -78,7 +82,7 @@ func (h *health) beat(over <-chan struct{}) {
 	defer tick.Stop()
 	last := time.Now()
 	offset := last.Round(0).Sub(h.start.Round(0)) - last.Sub(h.start)
-	wall := h.options.Now().Round(0).Sub(last.Round(0))
+	wall := h.clock().Round(0).Sub(last.Round(0))
 	for {
 		select {
 		case <-over:
@@ -88,7 +92,7 @@ func (h *health) beat(over <-chan struct{}) {
 		now := time.Now()
 		stall := now.Sub(last) - beatEvery
 		jump := now.Round(0).Sub(h.start.Round(0)) - now.Sub(h.start) - offset
-		own := h.options.Now().Round(0).Sub(now.Round(0)) - wall
+		own := h.clock().Round(0).Sub(now.Round(0)) - wall
 		h.mu.Lock()
 		if stall > stallFrom {
 			h.stalls += stall

@@ -25,8 +25,12 @@ type client interface {
 	close()
 }
 
-// errStopped ends requests of a run that is over.
-var errStopped = errors.New("the run is over")
+var (
+	// errStopped ends requests of a run that is over.
+	errStopped = errors.New("the run is over")
+	// errLeft is a peer that had left before anything was written.
+	errLeft = errors.New("the peer has closed the connection")
+)
 
 // large is the size of a request from which on the answer is read while it is
 // written: a target may refuse it without reading it all.
@@ -40,11 +44,14 @@ type lean struct {
 	dials    *atomic.Int64
 	open     *atomic.Int64
 
-	in     reader
-	conn   net.Conn
-	raw    *net.TCPConn
-	peek   peeker
-	reused bool // an answer came over this connection already
+	in       reader
+	conn     net.Conn
+	raw      *net.TCPConn
+	socket   socket
+	source   io.Reader // of what arrives: conn, or the socket where it is the same
+	reused   bool      // an answer came over this connection already
+	deadline time.Time // of the request under way
+	armed    time.Time // when the connection gives up, never later than that
 
 	stopped atomic.Bool
 	mu      sync.Mutex // guards what stop needs of conn
@@ -81,31 +88,28 @@ func (c *lean) dial(limit time.Duration) error {
 	c.mu.Lock()
 	c.conn, c.raw = conn, raw
 	c.mu.Unlock()
-	c.in.reset(conn)
-	c.peek.watch(raw)
-	c.reused = false
+	c.in.reset(c)
+	c.socket.watch(raw)
+	if c.source = conn; c.endpoint.TLS == nil {
+		c.source = &c.socket
+	}
+	c.reused, c.armed = false, time.Time{}
 	return nil
 }
 
 func (c *lean) do(request []byte, _ int, deadline time.Time) (answer, bool, error) {
-	if c.conn != nil && c.gone() {
-		c.close()
-	}
+	c.deadline = deadline
 	for {
 		if c.conn == nil {
 			if err := c.dial(time.Until(deadline)); err != nil {
 				return answer{}, false, err
 			}
 		}
-		_ = c.conn.SetDeadline(deadline)
-		if c.stopped.Load() {
-			return answer{}, false, errStopped
-		}
 		a, n, err := c.exchange(request)
 		if err != nil || a.last {
 			// A connection that was closed before it took a single byte has seen nothing of
 			// the request, and may be replaced. Nothing else is ever sent again.
-			again := err != nil && n == 0 && c.reused && c.endpoint.TLS == nil && isReset(err)
+			again := errors.Is(err, errLeft) || err != nil && n == 0 && c.reused && c.endpoint.TLS == nil && isReset(err)
 			c.close()
 			if again {
 				continue
@@ -118,10 +122,24 @@ func (c *lean) do(request []byte, _ int, deadline time.Time) (answer, bool, erro
 
 // exchange writes a request and reads its answer. N is how much of it was written.
 func (c *lean) exchange(request []byte) (a answer, n int, err error) {
-	if len(request) >= large {
+	if c.endpoint.TLS == nil && len(request) < large {
+		if n, err = c.send(request); err != nil {
+			return answer{}, 0, err
+		}
+	}
+	switch {
+	case n == len(request):
+		a, err = c.in.read()
+		return a, n, err
+	case n == 0 && c.reused && c.gone():
+		return answer{}, 0, errLeft
+	case !c.arm():
+		return answer{}, n, errStopped
+	case len(request) >= large:
 		return c.exchangeLarge(request)
 	}
-	if n, err = c.conn.Write(request); err != nil {
+	more, err := c.conn.Write(request[n:])
+	if n += more; err != nil {
 		if n > 0 || c.endpoint.TLS != nil {
 			n = max(n, 1)
 			// It may have been answered all the same, and closed.
@@ -134,6 +152,47 @@ func (c *lean) exchange(request []byte) (a answer, n int, err error) {
 	}
 	a, err = c.in.read()
 	return a, n, err
+}
+
+// send writes as much of a request as can be written at once. A deadline that was set
+// for an earlier request is left as it is: to set one costs more than to find out, once
+// in many requests, that it has passed too early.
+func (c *lean) send(request []byte) (n int, err error) {
+	if c.armed.IsZero() || c.armed.After(c.deadline) {
+		if !c.arm() {
+			return 0, errStopped
+		}
+	}
+	n, err = c.socket.send(request, c.reused)
+	if c.extend(err) {
+		n, err = c.socket.send(request, c.reused)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, nil
+	}
+	return n, err
+}
+
+// arm has the connection give up when the request must be answered. It is false where
+// the run is over: what stop has set is then lost.
+func (c *lean) arm() bool {
+	c.armed = c.deadline
+	_ = c.conn.SetDeadline(c.deadline)
+	return !c.stopped.Load()
+}
+
+// extend tells whether a connection has given up too early, and goes on.
+func (c *lean) extend(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && time.Now().Before(c.deadline) && !c.stopped.Load() && c.arm()
+}
+
+// Read reads from the connection until the request must be answered.
+func (c *lean) Read(p []byte) (n int, err error) {
+	for {
+		if n, err = c.source.Read(p); n > 0 || !c.extend(err) {
+			return n, err
+		}
+	}
 }
 
 // exchangeLarge reads while it writes. An answer that is complete ends the writing.
@@ -163,7 +222,7 @@ func (c *lean) exchangeLarge(request []byte) (answer, int, error) {
 // gone tells whether the peer has closed the connection since the last answer, or has
 // sent what nobody asked for, as servers do that tell of a timeout.
 func (c *lean) gone() bool {
-	switch c.peek.look() {
+	switch c.socket.state() {
 	case peerQuiet:
 		return false
 	case peerTalks:

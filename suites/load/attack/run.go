@@ -45,9 +45,6 @@ type run struct {
 
 func newRun(t Target, p Plan, o Options) (*run, error) {
 	p = p.filled(t)
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	order, err := newOrder(t, p)
 	if err != nil {
 		return nil, err

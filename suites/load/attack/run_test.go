@@ -434,6 +434,64 @@ func TestStaleConnections(t *testing.T) {
 	}
 }
 
+// A peer that has closed its half of a connection and goes on reading, as servers do
+// lest their answer is lost, is not waited for.
+func TestHalfClosedConnections(t *testing.T) {
+	t.Parallel()
+	for answers, want := range map[int]func(reports.Traffic) int64{
+		0: func(t reports.Traffic) int64 { return t.Errors["short-read"] },
+		1: func(t reports.Traffic) int64 { return t.Accepted },
+	} {
+		u := server(t, func(c net.Conn) {
+			defer c.Close()
+			r := bufio.NewReader(c)
+			for range answers {
+				if _, err := readRequest(r); err != nil {
+					return
+				}
+				_, _ = c.Write(ok)
+			}
+			_ = c.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, c)
+		})
+		p := stages(attack.Constant(50, time.Second))
+		p.Timeout = 5 * time.Second
+		m := run(t, at(t, u, "github"), p, attack.Options{})
+		// On a busy machine the half may be closed while a request is on its way.
+		if want(m.Total) < 45 || m.Total.Errors["timeout"] > 0 || m.Generator.Dials < 45 {
+			t.Errorf("after %d answers: %+v", answers, m.Total)
+		}
+	}
+}
+
+// Every hit has its own time to be answered, whatever those before it have used of
+// theirs.
+func TestTimeoutOfEachHit(t *testing.T) {
+	t.Parallel()
+	const slow, timeout = 300 * time.Millisecond, 800 * time.Millisecond
+	for try := 0; ; try++ {
+		u := server(t, func(c net.Conn) {
+			answerAll(c, func(n int) []byte {
+				if n == 4 {
+					_, _ = io.Copy(io.Discard, c)
+				}
+				time.Sleep(slow)
+				return ok
+			})
+		})
+		// The second to the fourth are under way when it is over for the first.
+		p := attack.Plan{Closed: true, Connections: 1, Timeout: timeout, Stages: []attack.Stage{attack.Closed(4*slow + timeout/2)}}
+		m := run(t, at(t, u, "github"), p, attack.Options{})
+		got := m.Total.Service["error"]
+		if m.Total.Accepted == 4 && m.Total.Errors["timeout"] == 1 && got.Min >= 800 && got.Max < 1000 && m.Generator.Dials == 1 {
+			return
+		}
+		if try == 3 {
+			t.Fatalf("%+v; %+v", m.Total, got)
+		}
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	u := server(t, func(c net.Conn) { io.Copy(io.Discard, c) })

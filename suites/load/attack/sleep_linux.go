@@ -2,6 +2,7 @@ package attack
 
 import (
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -11,8 +12,11 @@ import (
 // millisecond late when everything else is idle.
 type sleeper struct {
 	timer *os.File
-	fd    int
-	b     [8]byte
+	raw   syscall.RawConn
+	wait  func(fd uintptr) bool // made once
+	at    unix.ItimerSpec
+	set   bool
+	err   error
 }
 
 func newSleeper() *sleeper {
@@ -20,22 +24,34 @@ func newSleeper() *sleeper {
 	if err != nil {
 		return &sleeper{}
 	}
-	return &sleeper{timer: os.NewFile(uintptr(fd), "timer"), fd: fd}
+	s := &sleeper{timer: os.NewFile(uintptr(fd), "timer")}
+	s.raw, s.err = s.timer.SyscallConn()
+	s.wait = s.ring
+	return s
 }
 
 func (s *sleeper) sleep(d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	if s.timer != nil {
-		at := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}
-		if unix.TimerfdSettime(s.fd, 0, &at, nil) == nil {
-			if _, err := s.timer.Read(s.b[:]); err == nil {
-				return
-			}
+	if s.timer != nil && s.err == nil {
+		s.at, s.set = unix.ItimerSpec{Value: unix.NsecToTimespec(int64(d))}, false
+		if s.raw.Read(s.wait) == nil && s.err == nil {
+			return
 		}
 	}
 	time.Sleep(d)
+}
+
+// ring is called by the poller, to set the timer, and again when it has rung. To read
+// how often is not needed: whoever sets it anew makes that nothing.
+func (s *sleeper) ring(fd uintptr) (over bool) {
+	if s.set {
+		return true
+	}
+	s.set = true
+	s.err = unix.TimerfdSettime(int(fd), 0, &s.at, nil)
+	return s.err != nil
 }
 
 func (s *sleeper) close() {

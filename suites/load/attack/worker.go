@@ -72,7 +72,7 @@ const maxBatch = 16 << 10
 func (w *worker) open(h hit) {
 	defer w.done()
 	for ok := true; ok; h, ok = w.take(w) {
-		w.send(h)
+		w.send(h, time.Now())
 	}
 }
 
@@ -80,7 +80,8 @@ func (w *worker) open(h hit) {
 func (w *worker) shut() {
 	defer w.done()
 	for {
-		now := time.Since(w.start)
+		at := time.Now()
+		now := at.Sub(w.start)
 		stage, on := w.stageAt(now)
 		if !on || w.stopped.Load() {
 			return
@@ -89,7 +90,7 @@ func (w *worker) shut() {
 		if n >= MaxHits {
 			return
 		}
-		if !w.send(hit{n: n, stage: stage, due: now}) {
+		if !w.send(hit{n: n, stage: stage, due: now}, at) {
 			// Nothing listens, or we have run out of something: to try again at once is of
 			// use to nobody.
 			time.Sleep(10 * time.Millisecond)
@@ -102,21 +103,18 @@ func (w *worker) done() {
 	w.working.Done()
 }
 
-// send sends a hit and records what became of it. It tells whether anything was
-// written.
-func (w *worker) send(h hit) bool {
-	r := record{n: h.n, stage: uint8(h.stage), due: h.due, waited: h.waited, begun: h.due}
-	if !w.plan.Closed {
-		r.begun = time.Since(w.start)
-	}
+// send sends a hit at a time, which is now, and records what became of it. It tells
+// whether anything was written.
+func (w *worker) send(h hit, at time.Time) bool {
+	r := record{n: h.n, stage: uint8(h.stage), due: h.due, waited: h.waited, begun: at.Sub(w.start)}
 	if h.waited && r.begun-h.due > w.plan.Timeout {
 		r.class = uint8(pick(w.order.classes[h.stage], lot(w.plan.Seed, h.n, lotClass)))
 		r.outcome, r.kind, r.end = failed, kindUnsent, r.begun
 		w.add(r)
 		return true
 	}
-	r.class = uint8(w.maker.make(h))
-	a, written, err := w.client.do(w.maker.request, len(w.maker.body), w.start.Add(r.begun+w.plan.Timeout))
+	r.class = uint8(w.maker.make(h, at))
+	a, written, err := w.client.do(w.maker.request, len(w.maker.body), at.Add(w.plan.Timeout))
 	r.end = time.Since(w.start)
 	if err != nil && (w.stopped.Load() || w.ctx.Err() != nil) {
 		return written // neither the target nor we have had the time

@@ -1,0 +1,20 @@
+//go:build unix && (!linux || race)
+
+package attack
+
+import "syscall"
+
+func writeTo(fd uintptr, b []byte) (int, error) {
+	n, err := syscall.Write(int(fd), b)
+	return max(n, 0), err
+}
+
+func readFrom(fd uintptr, b []byte) (int, error) {
+	n, err := syscall.Read(int(fd), b)
+	return max(n, 0), err
+}
+
+func peekAt(fd uintptr, b []byte) (int, error) {
+	n, _, err := syscall.Recvfrom(int(fd), b, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return max(n, 0), err
+}

@@ -113,7 +113,7 @@ func needsOf(c scenarios.Case) []string {
 		}
 		needs = append(needs, keyNeeds[step.Key]...)
 		if step.At != "" {
-			needs = append(needs, "timestamp")
+			needs = append(needs, "bounded-age")
 		}
 		if step.SameID != "" {
 			needs = append(needs, "id")

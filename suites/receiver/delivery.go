@@ -28,6 +28,7 @@ type delivery struct {
 	keys     profile.Keys      // that sign
 	signings []profile.Signing // one for each signature
 	request  wire.Request      // as it will be written
+	template string            // of the body
 	path     string            // of the request, escaped
 	query    string
 
@@ -56,7 +57,11 @@ func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mut
 		m, arg = mutations.find(step.Mutate.Part, step.Mutate.Name), step.Mutate.Arg
 	}
 	if m.when == beforeSigning {
+		stamp := d.Timestamp
 		m.apply(d, arg)
+		if d.Timestamp != stamp && s.Profile.Timestamp.JSON != "" {
+			d.Body = []byte(s.Profile.Fill(d.template, d.Message))
+		}
 	}
 	d.tokens = append(d.tokens, d.ID)
 	d.signings = s.Profile.Signings(d.Message, d.keys)
@@ -98,6 +103,9 @@ func (d *delivery) draft(step scenarios.Step, before earlier) error {
 	}
 	if step.Query != "" {
 		d.query = strings.Trim(d.query+"&"+step.Query, "&")
+		signed := *s.URL
+		signed.RawQuery = d.query
+		d.URL = signed.String()
 	}
 	if ref := before[step.SameID]; ref != nil {
 		d.ID = ref.ID
@@ -120,13 +128,17 @@ func (d *delivery) fillBody(step scenarios.Step) error {
 			return err
 		}
 	}
-	d.Body = []byte(p.Fill(template, d.Message))
+	template = p.Carrying(template)
 	if step.Size > 0 {
-		var err error
-		if d.Body, err = padded(d.Body, step.Size); err != nil {
+		size := step.Size + len(template) - len(p.Fill(template, d.Message))
+		padding, err := padded([]byte(template), size)
+		if err != nil {
 			return err
 		}
+		template = string(padding)
 	}
+	d.template = template
+	d.Body = []byte(p.Fill(template, d.Message))
 	return nil
 }
 

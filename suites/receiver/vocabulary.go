@@ -75,12 +75,25 @@ func runLacks(what string) func(*Subject) string {
 var capabilities = capabilityTable{
 	{word("", "timestamp", "sends a timestamp"),
 		func(s *Subject) bool { return s.Profile.Timestamp != nil }, profileLacks("sends no timestamp")},
-	{word("", "unix-timestamp", "sends its timestamp as a number of seconds"),
-		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.Unit == "s" }, profileLacks("has no timestamp in seconds")},
+	{word("", "timestamp-beside-body", "sends its timestamp in a header, its own or the signature's"),
+		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.JSON == "" }, profileLacks("has no timestamp in a header")},
+	{word("", "bounded-age", "refuses timestamps that are too old"),
+		func(s *Subject) bool { return s.Profile.Ages() },
+		func(s *Subject) string {
+			if s.Profile.Timestamp == nil {
+				return profileLacks("sends no timestamp")(s)
+			}
+			return profileLacks("names no age at which a delivery is too old")(s)
+		}},
+	{word("", "unix-timestamp", "sends its timestamp as a number of seconds, in a header, and bounds it"),
+		func(s *Subject) bool {
+			ts := s.Profile.Timestamp
+			return s.Profile.Ages() && ts.Unit == "s" && ts.JSON == ""
+		}, profileLacks("has no bounded timestamp in seconds in a header")},
 	{word("", "timestamp-header", "sends its timestamp in a header of its own"),
 		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.Header != "" }, profileLacks("has no timestamp header")},
 	{word("", "timestamp-in-signature", "sends its timestamp in the signature header"),
-		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.Header == "" }, profileLacks("has no timestamp in its signature header")},
+		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.InSignature() }, profileLacks("has no timestamp in its signature header")},
 	{word("", "bounded-future", "refuses timestamps from the future"),
 		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.Future == "bounded" }, profileLacks("does not bound the future")},
 	{word("", "id", "identifies its deliveries"),
@@ -95,6 +108,12 @@ var capabilities = capabilityTable{
 		func(s *Subject) bool {
 			return s.Profile.ID != nil && s.Profile.ID.Header != "" && !s.Profile.IDSigned()
 		}, profileLacks("has no id header that is left unsigned")},
+	{word("", "delimited-id", "signs its id header and its timestamp with a delimiter between them"),
+		func(s *Subject) bool { return s.Profile.DelimitsID() }, profileLacks("signs no id and timestamp with a delimiter between them")},
+	{word("", "signed-body", "signs the body"),
+		func(s *Subject) bool { return s.Profile.BodySigned() }, profileLacks("does not sign the body")},
+	{word("", "opaque-body", "is verified without reading the body"),
+		func(s *Subject) bool { return !s.Profile.ReadsBody() }, profileLacks("is verified by what stands in the body")},
 	{word("", "hmac", "signs with an HMAC"),
 		func(s *Subject) bool { return strings.HasPrefix(s.Profile.Signature.Algorithm, "hmac-") }, profileLacks("does not sign with an HMAC")},
 	{word("", "ed25519", "signs with Ed25519 too, and the run has the key"), hasEd25519,

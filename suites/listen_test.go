@@ -166,7 +166,7 @@ func TestDiagnosis(t *testing.T) {
 		"in another form than sha256=SIGNATURE":  {"X-Hub-Signature-256", hex.EncodeToString(mac(secret, body))},
 		"with the secret decoded as base64":      {"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(key, body))},
 		"whose key and text have changed places": {"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(body, secret))},
-		"is --profile standard-webhooks meant?":  {"webhook-signature", "v1,x"},
+		"is --profile standard-webhooks meant?":  {"webhook-id", "msg_1", "webhook-timestamp", now, "webhook-signature", "v1,x"},
 	} {
 		if found := arrive(t, github, body, headers...); !strings.Contains(found.Reason, want) {
 			t.Errorf("%s: %q, want a reason that says %q", found.Verdict, found.Reason, want)
@@ -188,7 +188,7 @@ func TestGuessedProfile(t *testing.T) {
 	t.Setenv("LISTEN_SECRET", secret)
 	x := listen(t, suites.Settings{Secret: []string{"env:LISTEN_SECRET"}}, suites.ListenSettings{})
 	y := listen(t, suites.Settings{}, suites.ListenSettings{})
-	sign := []string{"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(secret, "{}")), "X-GitHub-Delivery", "d1"}
+	sign := []string{"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(secret, "{}")), "X-GitHub-Delivery", "d1", "X-GitHub-Event", "issues"}
 	for _, c := range []struct {
 		at      *live
 		headers []string
@@ -197,7 +197,7 @@ func TestGuessedProfile(t *testing.T) {
 	}{
 		{x, sign, suites.Authentic, "signature sha256"},
 		{y, sign, suites.Unverified, "the headers are those of github"},
-		{y, []string{"webhook-signature", "v1,x"}, suites.Unverified, "the headers are those of standard-webhooks or svix"},
+		{y, []string{"webhook-id", "msg_1", "webhook-timestamp", "1", "webhook-signature", "v1,x"}, suites.Unverified, "the headers are those of standard-webhooks or "},
 		{y, nil, suites.Unverified, "those of none"},
 	} {
 		found := arrive(t, c.at, "{}", c.headers...)

@@ -1,6 +1,8 @@
 package sender
 
 import (
+	"errors"
+
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/profile/diagnosis"
 )
@@ -52,7 +54,7 @@ func worded(f diagnosis.Finding) string {
 func (t *trial) doubt(a *attempt, err error) diagnosis.Delivery {
 	d := diagnosis.Delivery{Incoming: a.incoming(), Profile: t.subject.Profile, Keys: a.delivery.to.keys, At: a.whole, Work: doubtWork}
 	wrong := diagnosis.Wrong{Name: "the secret that it is rotated to", Keys: t.subject.Next}
-	if err == a.next && t.subject.Next != nil {
+	if errors.Is(err, a.next) && t.subject.Next != nil {
 		d.Keys, wrong = t.subject.Next, diagnosis.Wrong{Name: "the secret from before the rotation", Keys: d.Keys}
 	}
 	if wrong.Keys != nil {

@@ -1,6 +1,7 @@
 package suites
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/profile/diagnosis"
+	"github.com/hookanvil/hookanvil/fixtures/profiles"
 )
 
 // SignatureVerdict is what is found of a delivery's signature.
@@ -89,7 +91,38 @@ func (j signatureJudge) fitting(in profile.Incoming) []keyring {
 			aliased = append(aliased, ring)
 		}
 	}
+	likeliest(own, in)
 	return append(own, aliased...)
+}
+
+// likeliest puts first the profiles most of whose own headers are there, and of those
+// that have as many the ones that lack the fewest, and that others are made after.
+func likeliest(rings []keyring, in profile.Incoming) {
+	there := func(r keyring) (there, missing int) {
+		for _, h := range r.Plain(profile.Message{}) {
+			switch {
+			case strings.EqualFold(h.Name, "Content-Type") || strings.EqualFold(h.Name, "User-Agent"):
+			case in.Headers.Has(h.Name):
+				there++
+			default:
+				missing++
+			}
+		}
+		return there, missing
+	}
+	slices.SortStableFunc(rings, func(a, b keyring) int {
+		hasA, lacksA := there(a)
+		hasB, lacksB := there(b)
+		return cmp.Or(hasB-hasA, lacksA-lacksB, index(profiles.Sample(), a.Name)-index(profiles.Sample(), b.Name))
+	})
+}
+
+// index is the place of a name, behind all others where it is not there.
+func index(names []string, name string) int {
+	if i := slices.Index(names, name); i >= 0 {
+		return i
+	}
+	return len(names)
 }
 
 func (k keyring) judge(in profile.Incoming, now time.Time) Finding {

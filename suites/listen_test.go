@@ -197,7 +197,7 @@ func TestGuessedProfile(t *testing.T) {
 	}{
 		{x, sign, suites.Authentic, "signature sha256"},
 		{y, sign, suites.Unverified, "the headers are those of github"},
-		{y, []string{"webhook-signature", "v1,x"}, suites.Unverified, "or standard-webhooks or svix)"},
+		{y, []string{"webhook-signature", "v1,x"}, suites.Unverified, " or standard-webhooks or "},
 		{y, nil, suites.Unverified, "those of none"},
 	} {
 		found := arrive(t, c.at, "{}", c.headers...)

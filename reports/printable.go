@@ -21,6 +21,28 @@ func Printable(b []byte, max int) string {
 	return onePerQuote.Replace(quoted(cut)) + fmt.Sprintf(cutMark, len(b)-len(cut))
 }
 
+// FromPrintable is what Printable has shown. It is an error where that was cut short, or
+// is no such text.
+func FromPrintable(s string) ([]byte, error) {
+	if more := cutOff.FindString(s); more != "" {
+		return nil, fmt.Errorf("it was cut short%s", strings.TrimPrefix(more, "…"))
+	}
+	b := make([]byte, 0, len(s))
+	for s != "" {
+		c, multibyte, rest, err := strconv.UnquoteChar(s, 0)
+		if err != nil {
+			return nil, fmt.Errorf("it is not text with its control characters escaped: %w", err)
+		}
+		if multibyte || c < utf8.RuneSelf {
+			b = utf8.AppendRune(b, c)
+		} else {
+			b = append(b, byte(c))
+		}
+		s = rest
+	}
+	return b, nil
+}
+
 // cutMark ends what Printable has cut short.
 const cutMark = "… (%d more bytes)"
 

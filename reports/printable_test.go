@@ -52,6 +52,14 @@ func TestPrintableIsBounded(t *testing.T) {
 	}
 }
 
+func TestFromPrintable(t *testing.T) {
+	for _, bad := range []string{reports.Printable([]byte("abcdef"), 4), `a\qb`, "a\\"} {
+		if b, err := reports.FromPrintable(bad); err == nil {
+			t.Errorf("%s is read as %q", bad, b)
+		}
+	}
+}
+
 // What is shown is inert, and tells exactly which bytes there were.
 func FuzzPrintable(f *testing.F) {
 	for _, payload := range payloads {
@@ -66,6 +74,11 @@ func FuzzPrintable(f *testing.F) {
 		back, err := strconv.Unquote(`"` + strings.ReplaceAll(shown, `"`, `\"`) + `"`)
 		if err != nil || back != string(b) {
 			t.Fatalf("%q shows as %s, which reads as %q (%v)", b, shown, back, err)
+		}
+		if back, err := reports.FromPrintable(shown); err != nil || string(back) != string(b) {
+			if !strings.HasSuffix(shown, " more bytes)") { // what ends like this looks as if it were cut
+				t.Fatalf("%q shows as %s, which is read back as %q (%v)", b, shown, back, err)
+			}
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/profile/diagnosis"
 	"github.com/hookanvil/hookanvil/fixtures/profiles"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/reports"
@@ -317,13 +318,7 @@ type signatureJudge struct {
 type keyring struct {
 	*profile.Profile
 	keys  profile.Keys
-	wrong []wrongKeys
-}
-
-// wrongKeys must not sign, and may be what the sender signs with all the same.
-type wrongKeys struct {
-	name string
-	keys profile.Keys
+	wrong []diagnosis.Wrong
 }
 
 func (s Settings) signatureJudge(v *vault) (j signatureJudge, err error) {
@@ -386,7 +381,7 @@ func (s Settings) keyring(v *vault, p *profile.Profile) (ring keyring, err error
 			return ring, err
 		}
 		if keys != nil {
-			ring.wrong = append(ring.wrong, wrongKeys{set.name, keys})
+			ring.wrong = append(ring.wrong, diagnosis.Wrong{Name: set.name, Keys: keys})
 		}
 	}
 	return ring, nil

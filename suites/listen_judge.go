@@ -1,17 +1,14 @@
 package suites
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/profile/diagnosis"
 	"github.com/hookanvil/hookanvil/fixtures/profiles"
-	"github.com/hookanvil/hookanvil/fixtures/wire"
 )
 
 // SignatureVerdict is what is found of a delivery's signature.
@@ -93,36 +90,9 @@ func (j signatureJudge) fitting(in profile.Incoming) []keyring {
 			aliased = append(aliased, ring)
 		}
 	}
-	likeliest(own, in)
+	likelier := profiles.Likelier(in.Headers)
+	slices.SortStableFunc(own, func(a, b keyring) int { return likelier(a.Profile, b.Profile) })
 	return append(own, aliased...)
-}
-
-// likeliest puts first the profiles whose other headers are there, and of those that
-// have as many the ones that others are made after.
-func likeliest(rings []keyring, in profile.Incoming) {
-	missing := func(r keyring) (n int) {
-		for _, h := range r.Plain(profile.Message{}) {
-			if !in.Headers.Has(h.Name) {
-				n++
-			}
-		}
-		return n
-	}
-	slices.SortStableFunc(rings, func(a, b keyring) int {
-		return cmp.Or(
-			missing(a)-missing(b),
-			len(b.Plain(profile.Message{}))-len(a.Plain(profile.Message{})),
-			index(profiles.Sample(), a.Name)-index(profiles.Sample(), b.Name),
-		)
-	})
-}
-
-// index is the place of a name, behind all others where it is not there.
-func index(names []string, name string) int {
-	if i := slices.Index(names, name); i >= 0 {
-		return i
-	}
-	return len(names)
 }
 
 func (k keyring) judge(in profile.Incoming, now time.Time) Finding {
@@ -136,15 +106,12 @@ func (k keyring) judge(in profile.Incoming, now time.Time) Finding {
 		return f
 	}
 	found, err := k.Verify(in, k.keys, now)
-	var refusal *profile.Refusal
-	switch {
-	case err == nil:
+	if err == nil {
 		f.Verdict, f.Reason = Authentic, k.account(found, now)
-	case errors.As(err, &refusal):
-		f.Verdict, f.Reason = NotAuthentic, k.explain(in, refusal, now)
-	default:
-		f.Verdict, f.Reason = NotAuthentic, err.Error()
+		return f
 	}
+	doubtful := diagnosis.Delivery{Incoming: in, Profile: k.Profile, Keys: k.keys, Wrong: k.wrong, At: now, Work: diagnosis.Quick}
+	f.Verdict, f.Reason = NotAuthentic, diagnosis.Diagnose(doubtful).Sentence
 	return f
 }
 
@@ -154,72 +121,4 @@ func (k keyring) account(found profile.Accepted, now time.Time) string {
 		text += fmt.Sprintf(", signed %s before", now.Sub(found.Timestamp).Round(time.Second))
 	}
 	return text
-}
-
-// explain says what a refusal probably comes of.
-func (k keyring) explain(in profile.Incoming, r *profile.Refusal, now time.Time) string {
-	switch r.Reason {
-	case profile.Stale, profile.Ahead:
-		return k.explainTime(in, r, now)
-	case profile.Mismatch, profile.WeakOnly, profile.Malformed, profile.Ambiguous:
-		return cmp.Or(k.diagnose(in), r.Detail+afterDetail[r.Reason])
-	case profile.Missing:
-		return r.Detail + k.otherHeaders(in.Headers)
-	}
-	return r.Detail
-}
-
-// afterDetail is what to do about a refusal that nothing explains.
-var afterDetail = map[profile.Reason]string{
-	profile.Mismatch:  ", nor does any usual mistake explain them: is --secret the one of this endpoint, and --profile the sender's way of signing?",
-	profile.Ambiguous: "; an id must not hold the text that separates it from what is signed next",
-}
-
-// otherHeaders tells of a delivery that carries another provider's signature.
-func (k keyring) otherHeaders(h wire.Headers) string {
-	others, err := Settings{}.signatureJudge(new(vault))
-	if err != nil {
-		return ""
-	}
-	fitting := others.fitting(profile.Incoming{Headers: h})
-	if len(fitting) == 0 || fitting[0].Name == k.Name {
-		return ""
-	}
-	return fmt.Sprintf("; the headers are those of profile %s: is --profile %s meant?", fitting[0].Name, fitting[0].Name)
-}
-
-// explainTime tells of a timestamp that is too far from now. The signature is right.
-func (k keyring) explainTime(in profile.Incoming, r *profile.Refusal, now time.Time) string {
-	claim, err := k.Read(in)
-	at, known := timeOf(k.Profile, claim.Timestamp)
-	if err != nil || !known {
-		return r.Detail
-	}
-	off, side, ask := now.Sub(at), "old", "is the sender's clock right, or is this an old delivery, sent again as it was?"
-	if off < 0 {
-		off, side, ask = -off, "ahead", "is the sender's clock right, and is ours?"
-	}
-	if hours := off.Round(30 * time.Minute); hours > 0 && hours <= 14*time.Hour && (off-hours).Abs() < time.Minute {
-		ask = fmt.Sprintf("that is %s: has the sender taken local time for UTC?", hours)
-	}
-	return fmt.Sprintf("the signature is right, and its timestamp is %d s %s, of which %d s are allowed: %s",
-		int64(off/time.Second), side, int64(k.Timestamp.Tolerance/time.Second), ask)
-}
-
-// timeOf is the time that a timestamp stands for.
-func timeOf(p *profile.Profile, text string) (time.Time, bool) {
-	if p.Timestamp == nil {
-		return time.Time{}, false
-	}
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at, true
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return time.Time{}, false
-	}
-	if p.Stamp(time.UnixMilli(n)) == text { // the profile's unit is milliseconds
-		return time.UnixMilli(n), true
-	}
-	return time.Unix(n, 0), true
 }

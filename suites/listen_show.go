@@ -107,9 +107,38 @@ func (d Display) body(b *strings.Builder, body []byte) {
 	}
 }
 
+// Bounds of a body that is shown indented: of a document, as much again is made for each
+// level.
+const (
+	maxPretty      = 256 << 10
+	maxPrettyDepth = 24
+)
+
+// depthOf is how deep a JSON document is nested.
+func depthOf(b []byte) int {
+	deepest, depth, quoted, escaped := 0, 0, false, false
+	for _, c := range b {
+		switch {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
 // linesOf are the lines in which a body is shown.
 func linesOf(body []byte) []string {
-	if len(body) <= maxReserial && json.Valid(body) && depthOf(body) <= maxPrettyDepth {
+	if len(body) <= maxPretty && json.Valid(body) && depthOf(body) <= maxPrettyDepth {
 		var pretty bytes.Buffer
 		if json.Indent(&pretty, bytes.TrimSpace(body), "", "  ") == nil {
 			return strings.Split(pretty.String(), "\n")

@@ -128,8 +128,8 @@ func TestDiagnosis(t *testing.T) {
 		`with \/ for slashes`:                            signed(key, `{"a":1.0,"b":"\u00e9\/<","b2":null}`),
 		"with <, > and & escaped":                        signed(key, `{"a":1.0,"b":"é/\u003c","b2":null}`),
 		"indented by two blanks":                         signed(key, "{\n  \"a\": 1.0,\n  \"b\": \"é/<\",\n  \"b2\": null\n}"),
-		"over {body}, where {id}.{timestamp}.{body}":     over(body),
-		"over {timestamp}.{body}, where":                 over(now + "." + body),
+		"over the body alone, where {id}.{timestamp}.":   over(body),
+		"with the id left out of {id}.{timestamp}.{":     over(now + "." + body),
 		"over the timestamp in milliseconds":             over("msg_1." + now + "000." + body),
 		"with the secret undecoded (whsec_ kept)":        signed(secret, body),
 		"with the secret undecoded, its prefix":          signed(strings.TrimPrefix(secret, "whsec_"), body),
@@ -140,7 +140,7 @@ func TestDiagnosis(t *testing.T) {
 		"in hex, where base64 is due":                    {"msg_1", now, "v1," + hex.EncodeToString(mac(key, "msg_1."+now+"."+body))},
 		"one encoding too many":                          {"msg_1", now, "v1," + b64([]byte(hex.EncodeToString(mac(key, "msg_1."+now+"."+body))))},
 		"without its padding":                            {"msg_1", now, "v1," + strings.TrimRight(b64(mac(key, "msg_1."+now+"."+body)), "=")},
-		"in another form than v1,SIGNATURE":              {"msg_1", now, b64(mac(key, "msg_1."+now+"."+body))},
+		"SIGNATURE alone, where v1,SIGNATURE is":         {"msg_1", now, b64(mac(key, "msg_1."+now+"."+body))},
 		"cut to 10 of its 32 bytes":                      {"msg_1", now, "v1," + b64(mac(key, "msg_1."+now+"."+body)[:10])},
 		"undecoded (whsec_ kept) and in hex":             {"msg_1", now, "v1," + hex.EncodeToString(mac(secret, "msg_1."+now+"."+body))},
 		"compact JSON and with the secret undecoded":     signed(secret, compact),
@@ -160,13 +160,13 @@ func TestDiagnosis(t *testing.T) {
 		}
 	}
 	for want, headers := range map[string][]string{
-		"signature sha256":                       {"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(secret, body))},
-		"in base64, where hex is due":            {"X-Hub-Signature-256", "sha256=" + b64(mac(secret, body))},
-		"in capital letters":                     {"X-Hub-Signature-256", "sha256=" + strings.ToUpper(hex.EncodeToString(mac(secret, body)))},
-		"in another form than sha256=SIGNATURE":  {"X-Hub-Signature-256", hex.EncodeToString(mac(secret, body))},
-		"with the secret decoded as base64":      {"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(key, body))},
-		"whose key and text have changed places": {"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(body, secret))},
-		"is --profile standard-webhooks meant?":  {"webhook-id", "msg_1", "webhook-timestamp", now, "webhook-signature", "v1,x"},
+		"signature sha256":                         {"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(secret, body))},
+		"in base64, where hex is due":              {"X-Hub-Signature-256", "sha256=" + b64(mac(secret, body))},
+		"in capital letters":                       {"X-Hub-Signature-256", "sha256=" + strings.ToUpper(hex.EncodeToString(mac(secret, body)))},
+		"SIGNATURE alone, where sha256=SIGNATURE":  {"X-Hub-Signature-256", hex.EncodeToString(mac(secret, body))},
+		"with the secret decoded as base64":        {"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(key, body))},
+		"whose key and content have changed place": {"X-Hub-Signature-256", "sha256=" + hex.EncodeToString(mac(body, secret))},
+		"is --profile standard-webhooks meant?":    {"webhook-id", "msg_1", "webhook-timestamp", now, "webhook-signature", "v1,x"},
 	} {
 		if found := arrive(t, github, body, headers...); !strings.Contains(found.Reason, want) {
 			t.Errorf("%s: %q, want a reason that says %q", found.Verdict, found.Reason, want)

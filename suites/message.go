@@ -15,11 +15,21 @@ import (
 // which may be missing, header lines, an empty line, and the body byte for byte.
 // Where a Content-Length is given, the body ends there: editors add line ends.
 func ReadRequest(raw []byte) (profile.Incoming, error) {
-	in := profile.Incoming{Method: "POST"}
+	in, rest, err := readHead(raw)
+	if err != nil {
+		return in, err
+	}
+	in.Body = rest
+	return in, cutBody(&in)
+}
+
+// readHead reads a request up to its body, and returns what follows.
+func readHead(raw []byte) (in profile.Incoming, rest []byte, err error) {
+	in.Method = "POST"
 	first := true
 	for {
-		line, rest, found := bytes.Cut(raw, []byte("\n"))
-		raw = rest
+		line, after, found := bytes.Cut(raw, []byte("\n"))
+		raw = after
 		text := strings.TrimSuffix(string(line), "\r")
 		if text == "" {
 			break
@@ -29,14 +39,13 @@ func ReadRequest(raw []byte) (profile.Incoming, error) {
 		} else if name, value, ok := strings.Cut(text, ":"); ok && token.MatchString(name) {
 			in.Headers.Add(name, strings.TrimSpace(value))
 		} else {
-			return in, fmt.Errorf("read the request: %s is no header; write headers, an empty line, and the body", strictyaml.Quote(text))
+			return in, nil, fmt.Errorf("read the request: %s is no header; write headers, an empty line, and the body", strictyaml.Quote(text))
 		}
 		if first = false; !found {
 			break
 		}
 	}
-	in.Body = raw
-	return in, cutBody(&in)
+	return in, raw, nil
 }
 
 // requestLine reads "POST /hook HTTP/1.1".

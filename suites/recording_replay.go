@@ -3,6 +3,7 @@ package suites
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -309,7 +310,16 @@ func overlay(p *profile.Profile, headers *wire.Headers, signed wire.Headers) {
 	}
 }
 
-func quoteJSON(s string) string { return jsonStyle{}.scalar(s) }
+// quoteJSON is a text as JSON, in which <, > and & are not escaped.
+func quoteJSON(s string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		return `""`
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
 
 // String is what became of a delivery, on one line, and the note on a second.
 func (d Replayed) String() string {

@@ -24,11 +24,12 @@ type Judge struct {
 	observe func(caseName string, x reports.Exchange) error
 	started time.Time
 
-	down       string        // why the target could not be reached at all
-	skew       time.Duration // the target's clock less ours, as its Date headers show it
-	hasClock   bool          // whether skew is known
-	papers     papers
-	slowEffect atomic.Int64 // the longest that an honest effect took to show, in nanoseconds
+	down         string        // why the target could not be reached at all
+	skew         time.Duration // the target's clock less ours, as its Date headers show it
+	hasClock     bool          // whether skew is known
+	papers       papers
+	explanations atomic.Int64 // cases of which it was looked for what is accepted instead
+	slowEffect   atomic.Int64 // the longest that an honest effect took to show, in nanoseconds
 }
 
 // NewJudge returns a judge of s. The same seed plans the same deliveries. Observe
@@ -63,7 +64,7 @@ func (j *Judge) Preflight(ctx context.Context) []string {
 	case first.Outcome == wire.Alerted || first.Outcome == wire.TLSClosed:
 		notes = append(notes, fmt.Sprintf("the target did not take the connection (%s)%s", first.phrase, j.mend(first)))
 	case first.answer != accepted:
-		notes = append(notes, fmt.Sprintf("an honestly signed delivery was not accepted (%s): check --target, --profile and --secret first", first.phrase))
+		notes = append(notes, fmt.Sprintf("an honestly signed delivery was not accepted (%s): check --target, --profile and --secret first%s", first.phrase, t.accepts(ctx, scenarios.Step{})))
 	}
 	if j.hasClock && j.skew.Abs() > 2*time.Second {
 		notes = append(notes, fmt.Sprintf("the target's clock differs from ours by %s", j.skew))
@@ -145,7 +146,7 @@ func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 	ctx, cancel := context.WithTimeout(ctx, firstOf(c.Timeout, time.Minute))
 	defer cancel()
 	t := j.newTrial(c)
-	f := t.judge(ctx)
+	f := t.explained(ctx, t.judge(ctx))
 	result.Verdict, result.Reason = f.verdict, f.reason
 	if result.Verdict == reports.Fail && c.Level != scenarios.Must {
 		result.Verdict = reports.Warn

@@ -29,6 +29,9 @@ type Judge struct {
 	learning sync.Once
 	learned  [2]atomic.Int64 // the gaps after the first two attempts, as they were seen; in nanoseconds
 
+	doubting sync.Mutex // one signature is diagnosed at a time
+	doubted  int        // how many were
+
 	mu     sync.Mutex
 	ends   map[string]time.Time // when running cases end at the latest
 	sights sights
@@ -81,7 +84,7 @@ func (j *Judge) Preflight(ctx context.Context) []string {
 	j.near = j.subject.PublicURL == nil && first.request.Remote.Addr().IsLoopback()
 	var notes []string
 	if j.subject.Profile.Signed() && first.active != nil {
-		notes = append(notes, fmt.Sprintf("the first delivery's signature does not verify (%s): check --profile and --secret", first.active))
+		notes = append(notes, fmt.Sprintf("the first delivery's signature does not verify (%s): check --profile and --secret%s", first.active, t.diagnosis(first, first.active)))
 	}
 	if !j.carried {
 		notes = append(notes, "deliveries do not carry the token of their event ({token} in --trigger): they are told apart by endpoint, id and body")

@@ -85,9 +85,10 @@ type attempt struct {
 	arrived  time.Time // its first byte
 	whole    time.Time // its last byte
 	id       string
-	stamp    string // its timestamp as it was sent
-	active   error  // why the secret of the endpoint has not signed it; nil where it has
-	next     error  // the same of the secret after a rotation
+	stamp    string           // its timestamp as it was sent
+	active   error            // why the secret of the endpoint has not signed it; nil where it has
+	next     error            // the same of the secret after a rotation
+	doubts   map[error]string // what was found of each, for people
 	answer   scenarios.Answer
 	reply    wire.Reply
 	how      wire.Fate

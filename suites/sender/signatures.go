@@ -17,11 +17,11 @@ import (
 // signatureExpectations look at who has signed what.
 var signatureExpectations = expectationTable{
 	{Entry: word("signed", "signs the attempt with the endpoint's secret, over the bytes that it sends, and lately"), needs: []string{"secret"},
-		judge: each(func(_ *trial, a *attempt, _ any) finding { return verified(a.active) })},
+		judge: each(func(t *trial, a *attempt, _ any) finding { return t.verified(a, a.active) })},
 	{Entry: word("signed-by-either", "signs with the endpoint's secret, or with the one it was rotated to"), needs: []string{"rotation"}, judge: each(judgeEither)},
 	{Entry: word("signed-by-both", "signs with both secrets while they overlap"), needs: []string{"rotation"}, judge: each(judgeBoth)},
 	{Entry: word("signed-by-next", "signs with the secret it was rotated to"), needs: []string{"rotation"},
-		judge: each(func(_ *trial, a *attempt, _ any) finding { return verified(a.next) })},
+		judge: each(func(t *trial, a *attempt, _ any) finding { return t.verified(a, a.next) })},
 	{Entry: word("not-signed-by-old", "signs no more with the secret from before the rotation"), needs: []string{"rotation"}, judge: each(judgeNotOld)},
 	{Entry: word("not-default-key", "signs with no key that anybody could guess: empty, well-known, or the secret's text where it is to be decoded"), needs: []string{"hmac"}, judge: each(judgeDefaultKey)},
 	{Entry: namesOf("covers", []string{"id", "timestamp", "body"}, "covers these parts with its signature"), needs: []string{"secret"}, judge: judgeCovers},
@@ -31,18 +31,18 @@ var signatureExpectations = expectationTable{
 }
 
 // verified is the finding of a signature: err says why it is not good.
-func verified(err error) finding {
+func (t *trial) verified(a *attempt, err error) finding {
 	if err != nil {
-		return failed("its signature does not verify: %s", err)
+		return failed("its signature does not verify: %s%s", err, t.diagnosis(a, err))
 	}
 	return passed()
 }
 
-func judgeEither(_ *trial, a *attempt, _ any) finding {
+func judgeEither(t *trial, a *attempt, _ any) finding {
 	if a.active == nil || a.next == nil {
 		return passed()
 	}
-	return failed("neither the old secret nor the new one has signed it: %s", a.next)
+	return failed("neither the old secret nor the new one has signed it: %s%s", a.next, t.diagnosis(a, a.next))
 }
 
 func judgeBoth(t *trial, a *attempt, _ any) finding {
@@ -52,7 +52,7 @@ func judgeBoth(t *trial, a *attempt, _ any) finding {
 	case a.active != nil:
 		return failed("the old secret has not signed it while both are valid: %s", a.active)
 	}
-	return verified(a.next)
+	return t.verified(a, a.next)
 }
 
 func judgeNotOld(_ *trial, a *attempt, _ any) finding {
@@ -133,7 +133,7 @@ func undecoded(s profile.Scheme, keys profile.Keys) (texts []string) {
 func judgeCovers(t *trial, s scope, arg any) finding {
 	for _, a := range s.attempts {
 		if a.active != nil {
-			return failed("%s: its signature does not verify: %s", a.name(), a.active)
+			return failed("%s: its signature does not verify: %s%s", a.name(), a.active, t.diagnosis(a, a.active))
 		}
 		for _, part := range arg.([]string) {
 			changed, ok := changePart(t.subject.Profile, a, part)

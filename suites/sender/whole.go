@@ -196,7 +196,7 @@ func judgeRefusedOrInert(t *trial, s scope, _ any) finding {
 	return each(func(t *trial, a *attempt, _ any) finding {
 		sound := []finding{judgeHost(t, a, nil), judgeHeadersOnce(t, a, nil)}
 		if hasSecret(t.Judge) {
-			sound = append(sound, verified(a.active))
+			sound = append(sound, t.verified(a, a.active))
 		}
 		for _, name := range smuggled(a.delivery.to.spec.Headers) {
 			sound = append(sound, judgeNoHeader(t, a, name))

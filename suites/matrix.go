@@ -347,7 +347,9 @@ func matrixRows(names, under []string) ([]Row, error) {
 	for _, role := range roles {
 		if len(names) == 0 {
 			for _, p := range under {
-				rows = append(rows, Row{Role: role, Profile: p})
+				if role == receiverRole || sends(p) {
+					rows = append(rows, Row{Role: role, Profile: p})
+				}
 			}
 		}
 		if len(names) == 0 && role == receiverRole {
@@ -398,6 +400,12 @@ func signedProfiles(names []string) []string {
 		p, err := profiles.Get(name)
 		return err == nil && !p.Signed()
 	})
+}
+
+// sends tells whether the reference sender can send under a profile.
+func sends(name string) bool {
+	p, err := profiles.Get(name)
+	return err == nil && reference.Sends(p)
 }
 
 // ProfilesOf are the profiles under which a defect shows.

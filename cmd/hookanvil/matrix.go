@@ -35,7 +35,7 @@ the correct ones alone are judged, under that profile. Exit code 1 where that is
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
-	markdown := cmd.Flags().Bool("markdown", false, "print the table of defects and cases as Markdown, if the proof holds")
+	markdown := cmd.Flags().Bool("markdown", false, "print the table of defects and the cases that name them as Markdown, and prove nothing")
 	brief := cmd.Flags().Bool("brief", false, "try on each defect the cases that name it, and one in eight of the others")
 	under := cmd.Flags().StringSlice("profile", nil, "judge the correct receiver and sender alone, under these profiles, or all")
 	role := cmd.Flags().String("role", "", "with --profile: judge the receiver alone, or the sender")
@@ -48,6 +48,13 @@ the correct ones alone are judged, under that profile. Exit code 1 where that is
 		}
 		if slices.Equal(*under, []string{"all"}) {
 			*under = signed()
+		}
+		if *markdown {
+			text, err := suites.MatrixMarkdown()
+			if err != nil {
+				return harness(err)
+			}
+			return emit(cmd, text)
 		}
 		ctx, cancel := interruptible()
 		defer cancel()
@@ -62,13 +69,7 @@ the correct ones alone are judged, under that profile. Exit code 1 where that is
 		case err != nil:
 			return err
 		}
-		text := m.Report()
-		if *markdown && m.Sound() {
-			if text, err = suites.MatrixMarkdown(); err != nil {
-				return harness(err)
-			}
-		}
-		if err := emit(cmd, text); err != nil {
+		if err := emit(cmd, m.Report()); err != nil {
 			return err
 		}
 		if !m.Sound() {

@@ -347,9 +347,7 @@ func matrixRows(names, under []string) ([]Row, error) {
 	for _, role := range roles {
 		if len(names) == 0 {
 			for _, p := range under {
-				if role == receiverRole || sends(p) {
-					rows = append(rows, Row{Role: role, Profile: p})
-				}
+				rows = append(rows, Row{Role: role, Profile: p})
 			}
 		}
 		if len(names) == 0 && role == receiverRole {
@@ -400,12 +398,6 @@ func signedProfiles(names []string) []string {
 		p, err := profiles.Get(name)
 		return err == nil && !p.Signed()
 	})
-}
-
-// sends tells whether the reference sender can send under a profile.
-func sends(name string) bool {
-	p, err := profiles.Get(name)
-	return err == nil && reference.Sends(p)
 }
 
 // ProfilesOf are the profiles under which a defect shows.

@@ -166,8 +166,8 @@ func (t *trial) issued(e *endpoint) finding {
 		return inconclusive("the secret of the endpoint could not be read: %s", err)
 	}
 	e.keys = profile.Keys{}
-	for _, s := range t.subject.Profile.Schemes() {
-		if strings.HasPrefix(s.Algorithm, "hmac-") {
+	for i, s := range t.subject.Profile.Schemes() {
+		if i == 0 || strings.HasPrefix(s.Algorithm, "hmac-") {
 			e.keys[s.Name] = []profile.Secret{profile.NewSecret(secret)}
 		}
 	}

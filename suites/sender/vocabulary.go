@@ -93,6 +93,7 @@ var capabilities = capabilityTable{
 	{word("id-header", "sends the delivery id in a header"), of(func(p *profile.Profile) bool { return p.ID != nil && p.ID.Header != "" }), profileLacks("has no id header")},
 	{word("id-signed", "covers the delivery id with its signature"), of((*profile.Profile).IDSigned), profileLacks("does not sign the delivery id")},
 	{word("body-signed", "covers the body with its signature"), of((*profile.Profile).BodySigned), profileLacks("does not sign the body")},
+	{word("kept-secret", "keeps its secret to itself"), of(func(p *profile.Profile) bool { return p.Signature.Algorithm != "shared-secret" }), profileLacks("sends the secret itself")},
 	{word("event", "names the type of the event"), of(func(p *profile.Profile) bool { return p.Event != nil }), profileLacks("names no event type")},
 	{word("envelope", "has payloads of the form that Standard Webhooks recommends"), of(hasEnvelope), profileLacks("has payloads of another form than type, timestamp and data")},
 
@@ -168,7 +169,7 @@ func lacksSecret(j *Judge) string {
 // hasEnvelope tells whether the profile's own payload has the members that Standard
 // Webhooks recommends.
 func hasEnvelope(p *profile.Profile) bool {
-	return strings.Contains(p.Payload, `"timestamp"`) && strings.Contains(p.Payload, `"data"`) && strings.Contains(p.Payload, `"type"`)
+	return p.Event != nil && p.Event.JSON == "/type" && strings.Contains(p.Payload, `"timestamp"`) && strings.Contains(p.Payload, `"data"`)
 }
 
 func registers(word string) func(*Judge) bool {

@@ -137,6 +137,9 @@ func urlTemplate(text string) (hookTemplate, error) {
 		return nil, errors.New("the URL has a fragment, which is never sent; remove the # and what follows")
 	case slices.ContainsFunc(strings.Split(u.Path, "/"), isDots):
 		return nil, errors.New("the URL's path holds . or ..; write where it leads")
+	case u.RawPath != "" && u.EscapedPath() != u.RawPath:
+		// It would be escaped anew as a whole, and what is filled in would not stay one part.
+		return nil, fmt.Errorf("the URL's path holds a character that no URL may hold; write %s instead", u.EscapedPath())
 	}
 	return t, nil
 }

@@ -110,7 +110,7 @@ func (b *bench) measure(ctx context.Context, p peer) (sample, error) {
 	out, err := cmd.CombinedOutput()
 	took := time.Since(began)
 	n := float64(b.sink.answered.Load() - before)
-	if err != nil {
+	if err != nil && (p.exit == 0 || cmd.ProcessState.ExitCode() != p.exit) {
 		return sample{}, fmt.Errorf("%s %s: %w\n%s", p.command, strings.Join(args, " "), err, tail(out))
 	}
 	if n < 100 {

@@ -308,9 +308,9 @@ func (r Row) isClose() bool {
 // rows are the subjects to judge.
 func (s MatrixScope) rows() ([]Row, error) {
 	if len(s.Profiles) == 0 {
-		under := signedProfiles(profiles.Names())
+		under := profiles.Signed(profiles.Names())
 		if s.Brief {
-			under = signedProfiles(profiles.Sample())
+			under = profiles.Signed(profiles.Sample())
 		}
 		return matrixRows(s.Names, under)
 	}
@@ -391,14 +391,6 @@ func alone(c scenarios.Case) bool { return isLoad(c) || c.Measure == "comparison
 func belowHTTP(area string) bool { return area == "tls" || area == "mtls" }
 
 func topicOf(c scenarios.Case) string { return strings.TrimPrefix(c.Suite, roleOf(c)+"/") }
-
-// signedProfiles are those of the shipped profiles whose deliveries are signed.
-func signedProfiles(names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
-		p, err := profiles.Get(name)
-		return err == nil && !p.Signed()
-	})
-}
 
 // ProfilesOf are the profiles under which a defect shows.
 func ProfilesOf(d reference.Defect) []string {

@@ -47,7 +47,7 @@ the correct ones alone are judged, under that profile. Exit code 1 where that is
 			return fmt.Errorf("judge one role: --role is receiver or sender, and goes with --profile")
 		}
 		if slices.Equal(*under, []string{"all"}) {
-			*under = signed()
+			*under = profiles.Signed(profiles.Names())
 		}
 		if *markdown {
 			text, err := suites.MatrixMarkdown()
@@ -78,12 +78,4 @@ the correct ones alone are judged, under that profile. Exit code 1 where that is
 		return nil
 	}
 	return cmd
-}
-
-// signed are the profiles whose deliveries are signed.
-func signed() []string {
-	return slices.DeleteFunc(profiles.Names(), func(name string) bool {
-		p, err := profiles.Get(name)
-		return err == nil && !p.Signed()
-	})
 }

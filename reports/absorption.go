@@ -189,7 +189,7 @@ func (t Terminal) WriteAbsorption(w io.Writer, a Absorption) error {
 		s.line("  %s %12s  no deliveries%s", glyph, "", tally(a.Broken))
 	}
 	s.line("")
-	s.line("  %.0f/s on average, %.0f/s in the busiest second; at most %d in flight over %d connections", a.Rate, a.Peak, a.InFlight, a.Connections)
+	s.line("  %s", a.pace())
 	for _, d := range a.times() {
 		s.line("  %-20s p50 %s  p95 %s  p99 %s  max %s", d.name, millis(d.P50), millis(d.P95), millis(d.P99), millis(d.Max))
 	}

@@ -50,7 +50,7 @@ func (a *Absorption) brief() []string {
 	if len(a.Broken) > 0 {
 		lines = append(lines, "no deliveries"+tally(a.Broken))
 	}
-	lines = append(lines, fmt.Sprintf("%.0f/s on average, %.0f/s in the busiest second; at most %d in flight over %d connections", a.Rate, a.Peak, a.InFlight, a.Connections))
+	lines = append(lines, a.pace())
 	for _, d := range a.times() {
 		lines = append(lines, fmt.Sprintf("%s: p50 %s, p95 %s, p99 %s, max %s", d.name, milliseconds(d.P50), milliseconds(d.P95), milliseconds(d.P99), milliseconds(d.Max)))
 	}
@@ -61,6 +61,11 @@ func (a *Absorption) brief() []string {
 		lines = append(lines, "capacity: "+a.Capacity.Words())
 	}
 	return append(lines, a.Notes...)
+}
+
+// pace is how fast deliveries came.
+func (a *Absorption) pace() string {
+	return fmt.Sprintf("%.0f/s on average, %.0f/s in the busiest second; at most %d in flight over %d connections", a.Rate, a.Peak, a.InFlight, a.Connections)
 }
 
 // named is a distribution with what it is of.

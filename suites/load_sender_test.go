@@ -56,7 +56,7 @@ func sendUnderLoad(t *testing.T, defect, profile string, d suites.Declared, case
 		t.Fatal(err)
 	}
 	journal := filepath.Join(t.TempDir(), "run.journal")
-	session, err := suites.Start(t.Context(), suites.Config{
+	run, err := complete(t, t.Context(), suites.Config{
 		Subject: suites.Sender(s.Subject), Cases: cases, Seed: 1, Load: d, Journal: journal,
 		Watch: func(p suites.Progress) {
 			if len(p.Running) > 1 && slices.ContainsFunc(p.Running, func(name string) bool { return strings.HasPrefix(name, "load/") }) {
@@ -64,10 +64,6 @@ func sendUnderLoad(t *testing.T, defect, profile string, d suites.Declared, case
 			}
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, err := session.Wait()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func underLoad(t *testing.T, defect, profile string, names ...string) reports.Ru
 			t.Fatal(err)
 		}
 		var alone sync.Once
-		session, err := suites.Start(t.Context(), suites.Config{
+		run, err := complete(t, t.Context(), suites.Config{
 			Subject: suites.Receiver(s.Subject), Cases: choose(t, names...), Seed: 1, Load: suites.QuickLoad,
 			Watch: func(p suites.Progress) {
 				if slices.ContainsFunc(p.Running, func(name string) bool { return strings.HasPrefix(name, "load/") }) && len(p.Running) > 1 {
@@ -33,10 +33,6 @@ func underLoad(t *testing.T, defect, profile string, names ...string) reports.Ru
 				}
 			},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		run, err := session.Wait()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -103,18 +103,9 @@ func (h *hooked) register(ctx context.Context, url string) (profile.Keys, error)
 		return nil, err
 	}
 	h.registrations.Store(url, out.Body)
-	if h.subject.SecretAt == "" {
-		return nil, nil
-	}
-	secret, err := out.At(h.subject.SecretAt)
+	keys, err := h.subject.Issued(out.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read the secret of the endpoint: %w", err)
-	}
-	keys := profile.Keys{}
-	for _, s := range h.subject.Profile.Schemes() {
-		if strings.HasPrefix(s.Algorithm, "hmac-") {
-			keys[s.Name] = []profile.Secret{profile.NewSecret(secret)}
-		}
 	}
 	return keys, nil
 }

@@ -147,7 +147,7 @@ func hmacWith(key func(profile.Signing) []byte) func(*delivery, any) {
 // isPair tells of signatures whose keys have two halves.
 func isPair(s profile.Signing) bool { return !isHMAC(s) && s.Scheme.Signs != "" }
 
-func isHMAC(s profile.Signing) bool { return strings.HasPrefix(s.Scheme.Algorithm, "hmac-") }
+func isHMAC(s profile.Signing) bool { return s.Scheme.HMAC() }
 
 func isEd25519(s profile.Signing) bool { return s.Scheme.Algorithm == "ed25519" }
 

@@ -3,10 +3,6 @@ package sender
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
-	"hash"
 	"slices"
 	"strings"
 	"time"
@@ -77,30 +73,17 @@ func judgeDefaultKey(t *trial, a *attempt, _ any) finding {
 	m := profile.Message{ID: claim.ID, Timestamp: claim.Timestamp, Event: claim.Event, Method: a.request.Method, URL: a.delivery.to.url, Body: a.request.Body}
 	for _, o := range claim.Offers {
 		code, err := o.Scheme.Decode(o.Text)
-		if err != nil || !strings.HasPrefix(o.Scheme.Algorithm, "hmac-") {
+		if err != nil || !o.Scheme.HMAC() {
 			continue
 		}
 		for _, key := range append(slices.Clone(guessable), undecoded(o.Scheme, a.delivery.to.keys)...) {
-			if madeWith(o.Scheme.Algorithm, []byte(key), o.Scheme.Content(m), code) {
+			// The verifier of the profile takes no empty key.
+			if hmac.Equal(o.Scheme.Maker()([]byte(key), o.Scheme.Content(m)), code) {
 				return failed("it is signed with %s, which anybody could guess or which is not the key: %s", keyName(key), o.Scheme.Name)
 			}
 		}
 	}
 	return passed()
-}
-
-var hashes = map[string]func() hash.Hash{"hmac-sha256": sha256.New, "hmac-sha1": sha1.New, "hmac-sha384": sha512.New384, "hmac-sha512": sha512.New}
-
-// madeWith tells whether the bytes of a key have made an HMAC. The verifier of the
-// profile takes no empty key.
-func madeWith(algorithm string, key, content, code []byte) bool {
-	h, ok := hashes[algorithm]
-	if !ok {
-		return false
-	}
-	mac := hmac.New(h, key)
-	mac.Write(content)
-	return hmac.Equal(mac.Sum(nil), code)
 }
 
 func keyName(key string) string {

@@ -103,3 +103,23 @@ func (s *Subject) waiting() bool { return s.Trigger == nil }
 
 // deadline is the time that the sender gives an attempt, 0 where it is not known.
 func (s *Subject) deadline() time.Duration { return s.Profile.Delivery.Deadline }
+
+// Issued are the keys of an endpoint whose secret the sender has invented, as the answer
+// to its registration says it: for the main signature, and for HMACs beside it. There are
+// none where SecretAt is empty.
+func (s Subject) Issued(registration []byte) (profile.Keys, error) {
+	if s.SecretAt == "" {
+		return nil, nil
+	}
+	secret, err := Outcome{Body: registration}.At(s.SecretAt)
+	if err != nil {
+		return nil, err
+	}
+	keys := profile.Keys{}
+	for i, scheme := range s.Profile.Schemes() {
+		if i == 0 || scheme.HMAC() {
+			keys[scheme.Name] = []profile.Secret{profile.NewSecret(secret)}
+		}
+	}
+	return keys, nil
+}

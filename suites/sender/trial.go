@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -158,18 +157,12 @@ func (t *trial) outOfSight() bool {
 
 // issued reads the secret that the sender has invented for an endpoint.
 func (t *trial) issued(e *endpoint) finding {
-	if t.subject.SecretAt == "" {
-		return passed()
-	}
-	secret, err := Outcome{Body: e.registration}.At(t.subject.SecretAt)
+	keys, err := t.subject.Issued(e.registration)
 	if err != nil {
 		return inconclusive("the secret of the endpoint could not be read: %s", err)
 	}
-	e.keys = profile.Keys{}
-	for i, s := range t.subject.Profile.Schemes() {
-		if i == 0 || strings.HasPrefix(s.Algorithm, "hmac-") {
-			e.keys[s.Name] = []profile.Secret{profile.NewSecret(secret)}
-		}
+	if keys != nil {
+		e.keys = keys
 	}
 	return passed()
 }

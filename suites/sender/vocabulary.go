@@ -82,7 +82,7 @@ func of(has func(p *profile.Profile) bool) func(*Judge) bool {
 var capabilities = capabilityTable{
 	{word("signature", "signs its deliveries"), of((*profile.Profile).Signed), profileLacks("signs nothing")},
 	{word("secret", "signs its deliveries, and the run has the secret"), hasSecret, lacksSecret},
-	{word("hmac", "signs with an HMAC"), of(func(p *profile.Profile) bool { return strings.HasPrefix(p.Signature.Algorithm, "hmac-") }), profileLacks("does not sign with an HMAC")},
+	{word("hmac", "signs with an HMAC"), of(func(p *profile.Profile) bool { return p.Signature.HMAC() }), profileLacks("does not sign with an HMAC")},
 	{word("weak-signature", "sends a legacy signature beside the strong one"), of(func(p *profile.Profile) bool {
 		return slices.ContainsFunc(p.Also, func(s profile.Scheme) bool { return s.Weak })
 	}), profileLacks("sends no legacy signature")},
@@ -93,7 +93,7 @@ var capabilities = capabilityTable{
 	{word("id-header", "sends the delivery id in a header"), of(func(p *profile.Profile) bool { return p.ID != nil && p.ID.Header != "" }), profileLacks("has no id header")},
 	{word("id-signed", "covers the delivery id with its signature"), of((*profile.Profile).IDSigned), profileLacks("does not sign the delivery id")},
 	{word("body-signed", "covers the body with its signature"), of((*profile.Profile).BodySigned), profileLacks("does not sign the body")},
-	{word("kept-secret", "keeps its secret to itself"), of(func(p *profile.Profile) bool { return p.Signature.Algorithm != "shared-secret" }), profileLacks("sends the secret itself")},
+	{word("kept-secret", "keeps its secret to itself"), of(func(p *profile.Profile) bool { return !p.Signature.SendsSecret() }), profileLacks("sends the secret itself")},
 	{word("event", "names the type of the event"), of(func(p *profile.Profile) bool { return p.Event != nil }), profileLacks("names no event type")},
 	{word("envelope", "has payloads of the form that Standard Webhooks recommends"), of(hasEnvelope), profileLacks("has payloads of another form than type, timestamp and data")},
 

@@ -220,6 +220,10 @@ func (d *delivery) dropSignatures() {
 	for _, s := range d.subject.Profile.Schemes() {
 		d.request.Headers.Del(s.Header)
 	}
+	if d.secret != "" {
+		d.secret = ""
+		d.retarget()
+	}
 }
 
 // label is what stands before {signature} in the part of a value that holds it:

@@ -109,6 +109,7 @@ func needsOf(c scenarios.Case) []string {
 	for _, step := range c.Send {
 		expect = append(expect, step.Expect...)
 		if step.Mutate != nil {
+			needs = append(needs, partNeeds[step.Mutate.Part]...)
 			needs = append(needs, mutations.find(step.Mutate.Part, step.Mutate.Name).needs...)
 		}
 		needs = append(needs, keyNeeds[step.Key]...)
@@ -127,6 +128,12 @@ func needsOf(c scenarios.Case) []string {
 		needs = append(needs, measures.find(c.Measure).needs...)
 	}
 	return needs
+}
+
+// partNeeds are what all mutations of a part have in common.
+var partNeeds = map[string][]string{
+	"key": {"signature"}, "signature": {"signature"}, "asymmetric": {"signature"},
+	"unsigned": {"secret"}, "forged": {"secret"}, "credential": {"credential"}, "address": {"addresses"},
 }
 
 var keyNeeds = map[string][]string{"second": {"second-key"}, "retired": {"retired-key"}, "other": {"other-key"}}
@@ -259,12 +266,15 @@ func (t *trial) guarded(ctx context.Context, f finding) finding {
 	return f
 }
 
+// byTheClock are the capabilities whose cases are judged by the target's clock.
+var byTheClock = []string{"timestamp", "unix-timestamp", "bounded-age", "bounded-future"}
+
 // clockProblem says why a case that depends on the target's clock cannot be judged.
 func (t *trial) clockProblem() string {
 	if ts := t.subject.Profile.Timestamp; ts == nil || !t.hasClock || t.skew.Abs() <= max(ts.Tolerance/4, 2*time.Second) {
 		return ""
 	}
-	if needs := needsOf(t.c); !slices.Contains(needs, "timestamp") && !slices.Contains(needs, "unix-timestamp") {
+	if needs := needsOf(t.c); !slices.ContainsFunc(needs, func(need string) bool { return slices.Contains(byTheClock, need) }) {
 		return ""
 	}
 	return fmt.Sprintf("the target's clock differs from ours by %s: set it right, then run this case again", t.skew)

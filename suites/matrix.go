@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/profiles"
 	"github.com/hookanvil/hookanvil/fixtures/reference"
 	"github.com/hookanvil/hookanvil/reports"
@@ -131,6 +132,11 @@ type MatrixScope struct {
 	// Names are of the defects to judge, by all cases that could notice them. Where there
 	// are none it is all defects and the correct subjects.
 	Names []string
+	// Profiles are those under which the correct subjects alone are judged, over plain
+	// HTTP and without load. Where there are none, so are all subjects: the correct ones
+	// under all profiles or, where Brief is set, a sample of them.
+	Profiles []string
+	Role     string // of these subjects, receiver or sender; both where it is empty
 	// Brief tries on each defect the cases that name it, and one in eight of the others:
 	// another eighth on the next defect.
 	Brief bool
@@ -157,7 +163,7 @@ func RunMatrix(ctx context.Context, scope MatrixScope, watch func(done, total in
 	if err != nil {
 		return Matrix{}, err
 	}
-	rows, err := matrixRows(scope.Names)
+	rows, err := scope.rows()
 	if err != nil {
 		return Matrix{}, err
 	}
@@ -300,8 +306,35 @@ func (r Row) isClose() bool {
 	return r.Load && r.Role == receiverRole && (r.correct() || isInTime(r.Defect))
 }
 
-// matrixRows are the subjects to judge, in the order of their roles.
-func matrixRows(names []string) ([]Row, error) {
+// rows are the subjects to judge.
+func (s MatrixScope) rows() ([]Row, error) {
+	if len(s.Profiles) == 0 {
+		under := profiles.Names()
+		if s.Brief {
+			under = profiles.Sample()
+		}
+		return matrixRows(s.Names, under)
+	}
+	var rows []Row
+	for _, role := range roles {
+		if s.Role != "" && role != s.Role {
+			continue
+		}
+		for _, name := range s.Profiles {
+			if _, err := profiles.Get(name); err != nil {
+				return nil, err
+			}
+		}
+		for _, name := range proven(role, s.Profiles) {
+			rows = append(rows, Row{Role: role, Profile: name})
+		}
+	}
+	return rows, nil
+}
+
+// matrixRows are the subjects to judge, in the order of their roles; the correct ones
+// are judged under those profiles.
+func matrixRows(names, under []string) ([]Row, error) {
 	var defects []reference.Defect
 	for _, name := range names {
 		d, err := reference.Find(name)
@@ -316,7 +349,7 @@ func matrixRows(names []string) ([]Row, error) {
 	var rows []Row
 	for _, role := range roles {
 		if len(names) == 0 {
-			for _, p := range signedProfiles() {
+			for _, p := range proven(role, under) {
 				rows = append(rows, Row{Role: role, Profile: p})
 			}
 		}
@@ -362,11 +395,16 @@ func belowHTTP(area string) bool { return area == "tls" || area == "mtls" }
 
 func topicOf(c scenarios.Case) string { return strings.TrimPrefix(c.Suite, roleOf(c)+"/") }
 
-// signedProfiles are the shipped profiles whose deliveries are signed.
-func signedProfiles() []string {
-	return slices.DeleteFunc(profiles.Names(), func(name string) bool {
+// proven are those of the shipped profiles under which a role can be wrong: a receiver
+// must be able to tell forgeries, and a sender to sign. A secret in the query is a part
+// of the URL that a sender was told.
+func proven(role string, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		p, err := profiles.Get(name)
-		return err == nil && !p.Signed()
+		if role == receiverRole {
+			return err == nil && !p.Authentic()
+		}
+		return err == nil && (!p.Signed() || p.Technique() == profile.SecretInQuery)
 	})
 }
 
@@ -462,8 +500,8 @@ func (r *Row) run(ctx context.Context, cases []scenarios.Case, p pace) (run repo
 
 // exemplar starts the reference of a role under a profile, with one defect or none;
 // secure has a receiver be reached by mutual TLS.
-func exemplar(role, profile, defect string, secure bool, seed uint64) (subject Subject, end func() error, err error) {
-	p, err := profiles.Get(profile)
+func exemplar(role, under, defect string, secure bool, seed uint64) (subject Subject, end func() error, err error) {
+	p, err := profiles.Get(under)
 	if err != nil {
 		return Subject{}, nil, err
 	}

@@ -234,7 +234,7 @@ func (s Settings) probe() (counts probe.Probe, err error) {
 func FindProfile(nameOrFile string) (*profile.Profile, error) {
 	switch {
 	case nameOrFile == "":
-		return nil, fmt.Errorf("choose how deliveries are signed: no profile is given; name one with --profile: %s, or a YAML file", strings.Join(profiles.Names(), ", "))
+		return nil, fmt.Errorf("choose how deliveries are signed: no profile is given; name one of the %d that hookanvil profiles lists, or a YAML file, with --profile", len(profiles.Names()))
 	case !isFile(nameOrFile):
 		return profiles.Get(nameOrFile)
 	}

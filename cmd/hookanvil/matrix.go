@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hookanvil/hookanvil/fixtures/profiles"
 	"github.com/hookanvil/hookanvil/fixtures/reference"
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/suites"
@@ -18,10 +20,12 @@ func newMatrix() *cobra.Command {
 		Short: "Prove the catalogue on the reference receiver and sender and their defects",
 		Long: `Run the catalogue against the correct reference receiver and sender under every
 profile, and against each of their defects. The correct ones must pass every case; a
-defect must be caught by every case that names it, and by no other. Exit code 1
-where that is not so.`,
+defect must be caught by every case that names it, and by no other. With --profile
+the correct ones alone are judged, under that profile. Exit code 1 where that is not so.`,
 		Example: `  hookanvil matrix
   hookanvil matrix compares-prefix-only retries-unsigned
+  hookanvil matrix --profile zoom,twitch
+  hookanvil matrix --profile all --role receiver
   hookanvil matrix --markdown > fixtures/reference/MATRIX.md`,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var names []string
@@ -33,11 +37,22 @@ where that is not so.`,
 	}
 	markdown := cmd.Flags().Bool("markdown", false, "print the table of defects and cases as Markdown, if the proof holds")
 	brief := cmd.Flags().Bool("brief", false, "try on each defect the cases that name it, and one in eight of the others")
+	under := cmd.Flags().StringSlice("profile", nil, "judge the correct receiver and sender alone, under these profiles, or all")
+	role := cmd.Flags().String("role", "", "with --profile: judge the receiver alone, or the sender")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		if len(names) > 0 && len(*under) > 0 {
+			return fmt.Errorf("judge %s: a defect is judged under the profiles that it shows under; leave out --profile, or the defects", strings.Join(names, ", "))
+		}
+		if *role != "" && (len(*under) == 0 || *role != "receiver" && *role != "sender") {
+			return fmt.Errorf("judge one role: --role is receiver or sender, and goes with --profile")
+		}
+		if slices.Equal(*under, []string{"all"}) {
+			*under = profiles.Names()
+		}
 		ctx, cancel := interruptible()
 		defer cancel()
 		line := newProgress(os.Stderr)
-		m, err := suites.RunMatrix(ctx, suites.MatrixScope{Names: names, Brief: *brief}, func(done, total int) {
+		m, err := suites.RunMatrix(ctx, suites.MatrixScope{Names: names, Profiles: *under, Role: *role, Brief: *brief}, func(done, total int) {
 			line.show(suites.Progress{Done: done, Total: total})
 		})
 		line.clear()

@@ -85,7 +85,7 @@ type capability struct {
 
 var capabilities = []capability{
 	{"id", "identifies its deliveries", func(s Subject) bool { return s.Profile.ID != nil }, profileLacks("has no delivery id")},
-	{"timestamp", "sends a timestamp", func(s Subject) bool { return s.Profile.Timestamp != nil }, profileLacks("sends no timestamp")},
+	{"timestamp", "sends a timestamp that can be too old", func(s Subject) bool { return s.Profile.Ages() }, profileLacks("sends no timestamp that can be too old")},
 	{"probe", "tells of its effects", func(s Subject) bool { return s.Probe != nil },
 		func(Subject) string {
 			return "effects cannot be counted without a probe: --probe-url, --probe-exec or --probe-file"

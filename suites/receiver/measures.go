@@ -31,7 +31,7 @@ var measures measureTable
 // The table refers to functions that refer to it; hence init.
 func init() {
 	measures = measureTable{
-		{word("", "window-past", "the greatest age at which a delivery is still accepted, by bisection"), []string{"timestamp"},
+		{word("", "window-past", "the greatest age at which a delivery is still accepted, by bisection"), []string{"bounded-age"},
 			func(t *trial, ctx context.Context) finding { return t.window(ctx, -1) }},
 		{word("", "window-future", "how far in the future a delivery may be signed and still be accepted, by bisection"), []string{"timestamp", "bounded-future"},
 			func(t *trial, ctx context.Context) finding { return t.window(ctx, +1) }},

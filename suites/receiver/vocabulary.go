@@ -78,7 +78,13 @@ var capabilities = capabilityTable{
 	{word("", "timestamp-beside-body", "sends its timestamp in a header, its own or the signature's"),
 		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.JSON == "" }, profileLacks("has no timestamp in a header")},
 	{word("", "bounded-age", "refuses timestamps that are too old"),
-		func(s *Subject) bool { return s.Profile.Ages() }, profileLacks("names no age at which a delivery is too old")},
+		func(s *Subject) bool { return s.Profile.Ages() },
+		func(s *Subject) string {
+			if s.Profile.Timestamp == nil {
+				return profileLacks("sends no timestamp")(s)
+			}
+			return profileLacks("names no age at which a delivery is too old")(s)
+		}},
 	{word("", "unix-timestamp", "sends its timestamp as a number of seconds, in a header, and bounds it"),
 		func(s *Subject) bool {
 			ts := s.Profile.Timestamp

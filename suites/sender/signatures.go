@@ -89,7 +89,7 @@ func judgeDefaultKey(t *trial, a *attempt, _ any) finding {
 	return passed()
 }
 
-var hashes = map[string]func() hash.Hash{"hmac-sha256": sha256.New, "hmac-sha1": sha1.New, "hmac-sha512": sha512.New}
+var hashes = map[string]func() hash.Hash{"hmac-sha256": sha256.New, "hmac-sha1": sha1.New, "hmac-sha384": sha512.New384, "hmac-sha512": sha512.New}
 
 // madeWith tells whether the bytes of a key have made an HMAC. The verifier of the
 // profile takes no empty key.
@@ -175,6 +175,10 @@ func changeStamp(p *profile.Profile, a *attempt, in profile.Incoming) (profile.I
 		return in, false
 	}
 	stamp := p.Stamp(at.Add(-time.Second))
+	if p.Timestamp.JSON != "" {
+		in.Body = p.Restamp(in.Body, stamp)
+		return in, true
+	}
 	if p.Timestamp.Header != "" {
 		in.Headers.Set(p.Timestamp.Header, stamp)
 		return in, true

@@ -92,9 +92,11 @@ var capabilities = capabilityTable{
 	{word("id", "identifies its deliveries"), of(func(p *profile.Profile) bool { return p.ID != nil }), profileLacks("has no delivery id")},
 	{word("id-header", "sends the delivery id in a header"), of(func(p *profile.Profile) bool { return p.ID != nil && p.ID.Header != "" }), profileLacks("has no id header")},
 	{word("id-signed", "covers the delivery id with its signature"), of((*profile.Profile).IDSigned), profileLacks("does not sign the delivery id")},
+	{word("body-signed", "covers the body with its signature"), of((*profile.Profile).BodySigned), profileLacks("does not sign the body")},
 	{word("event", "names the type of the event"), of(func(p *profile.Profile) bool { return p.Event != nil }), profileLacks("names no event type")},
 	{word("envelope", "has payloads of the form that Standard Webhooks recommends"), of(hasEnvelope), profileLacks("has payloads of another form than type, timestamp and data")},
 
+	{word("success-2xx", "takes every 2xx for a success"), of(func(p *profile.Profile) bool { return p.Succeeds(201) && p.Succeeds(299) }), profileLacks("does not take every 2xx for a success")},
 	{word("retries", "tries again"), of(func(p *profile.Profile) bool { return p.Retry == nil || p.Retry.Total() != 1 }), profileLacks("never tries again")},
 	{word("schedule", "declares the gaps between its attempts"), of(func(p *profile.Profile) bool {
 		if p.Retry == nil {

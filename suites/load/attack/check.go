@@ -178,7 +178,7 @@ func (c Class) lacks(t Target) string {
 			return fmt.Sprintf("profile %s is not signed", p.Name)
 		}
 	case Stale:
-		if p.Timestamp == nil {
+		if !p.Ages() {
 			return fmt.Sprintf("profile %s has no timestamp that could be old", p.Name)
 		}
 	case Duplicate:

@@ -46,7 +46,7 @@ const (
 func newRing(p *profile.Profile, body, connections int) *ring {
 	n := min(ringSlots, max(4*connections, 64), ringBytes/(2*body+4096))
 	limit := time.Minute
-	if p.Timestamp != nil {
+	if p.Ages() {
 		limit = min(limit, p.Timestamp.Tolerance/2)
 	}
 	return &ring{slots: make([]slot, max(n, 2)), limit: limit}

@@ -53,7 +53,7 @@ func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.longest = max(v.longest, len(body))
-	if !bytes.HasSuffix(bytes.TrimSpace(body), []byte("}")) {
+	if end := bytes.TrimSpace(body); !bytes.HasSuffix(end, []byte("}")) && !bytes.HasSuffix(end, []byte("}]")) {
 		v.broken++
 	}
 	if err != nil {
@@ -94,14 +94,14 @@ func classOf(t testing.TB, m reports.Measurement, c attack.Class) reports.Traffi
 // Under every profile, each class is what it says: a receiver that verifies takes what
 // is honest and refuses the rest, for the right reason.
 func TestClasses(t *testing.T) {
-	for _, name := range profiles.Names() {
+	for _, name := range profiles.Sample() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v, target := verify(t, name)
 			mix := attack.Mix{}
 			for _, c := range attack.Classes {
 				mix[c] = 1
-				if c == attack.Stale && target.Profile.Timestamp == nil || c == attack.Duplicate && target.Profile.ID == nil {
+				if c == attack.Stale && !target.Profile.Ages() || c == attack.Duplicate && target.Profile.ID == nil {
 					delete(mix, c)
 				}
 			}

@@ -33,6 +33,7 @@ type delivery struct {
 	path     string            // of the request, escaped
 	query    string
 	secret   string     // of the query, where a parameter carries it
+	asked    string     // the challenge of a handshake
 	from     netip.Addr // where it comes from, if not from where everything does
 
 	later func() // a change that must wait until the headers are rendered

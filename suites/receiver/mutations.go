@@ -190,6 +190,14 @@ var mutations = mutationTable{
 	{word("credential", "twice-wrong-first", "carries a wrong credential before the right one"), afterSigning, nil, secondCredential(true)},
 	{word("credential", "twice-wrong-last", "carries a wrong credential behind the right one"), afterSigning, nil, secondCredential(false)},
 
+	// The handshake of the profile, in the place of a delivery.
+	{word("handshake", "honest", "is the profile's handshake"), afterSigning, nil, handshake(false, nil)},
+	{word("handshake", "unsigned", "is the profile's handshake without its signature"), afterSigning, []string{"signed-handshake"},
+		func(d *delivery, _ any) { handshake(false, nil)(d, nil); d.dropSignatures() }},
+	{word("handshake", "forged", "is the profile's handshake, signed with a stranger's key"), afterSigning, []string{"signed-handshake"}, handshake(true, nil)},
+	{wordWith("handshake", "asking", scenarios.Text, "is the profile's handshake with a challenge of the scenario's"), afterSigning, []string{"free-challenge"},
+		func(d *delivery, arg any) { text := arg.(string); handshake(false, &text)(d, nil) }},
+
 	// Where it comes from.
 	{word("address", "other", "comes from an address that is not admitted"), afterSigning, []string{"other-address"},
 		func(d *delivery, _ any) { d.from = d.subject.stranger(unlisted...) }},

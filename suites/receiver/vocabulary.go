@@ -130,6 +130,17 @@ var capabilities = capabilityTable{
 		func(s *Subject) bool { return s.stranger(unlisted...).IsValid() }, lacksStranger},
 	{word("", "resembling-address", "is known by constant addresses, and the run can send from one that begins alike"),
 		func(s *Subject) bool { return s.stranger(s.resembling()...).IsValid() }, lacksStranger},
+	{word("", "handshake", "has a handshake"),
+		func(s *Subject) bool { return s.Profile.Challenge != nil }, profileLacks("has no handshake that is known")},
+	{word("", "signed-handshake", "signs its handshake"),
+		func(s *Subject) bool { return s.Profile.Challenge != nil && s.Profile.Challenge.Signed }, profileLacks("signs no handshake")},
+	{word("", "free-challenge", "has a handshake whose challenge is shown again, and may be any text"),
+		func(s *Subject) bool {
+			c := s.Profile.Challenge
+			return c != nil && c.Header == "" && strings.Contains(c.Answer.Body, "{challenge}")
+		}, profileLacks("has no challenge that is shown again in a body")},
+	{word("", "varied-challenge", "has a handshake that is answered by what it asks"),
+		func(s *Subject) bool { return s.Profile.Challenge != nil && s.Profile.Challenge.Method != "HEAD" }, profileLacks("has no challenge that is answered by what it asks")},
 	{word("", "signed-body", "signs the body"),
 		func(s *Subject) bool { return s.Profile.BodySigned() }, profileLacks("does not sign the body")},
 	{word("", "opaque-body", "is verified without reading the body"),

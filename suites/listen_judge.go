@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/fixtures/profiles"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 )
 
@@ -92,7 +93,36 @@ func (j signatureJudge) fitting(in profile.Incoming) []keyring {
 			aliased = append(aliased, ring)
 		}
 	}
+	likeliest(own, in)
 	return append(own, aliased...)
+}
+
+// likeliest puts first the profiles whose other headers are there, and of those that
+// have as many the ones that others are made after.
+func likeliest(rings []keyring, in profile.Incoming) {
+	missing := func(r keyring) (n int) {
+		for _, h := range r.Plain(profile.Message{}) {
+			if !in.Headers.Has(h.Name) {
+				n++
+			}
+		}
+		return n
+	}
+	slices.SortStableFunc(rings, func(a, b keyring) int {
+		return cmp.Or(
+			missing(a)-missing(b),
+			len(b.Plain(profile.Message{}))-len(a.Plain(profile.Message{})),
+			index(profiles.Sample(), a.Name)-index(profiles.Sample(), b.Name),
+		)
+	})
+}
+
+// index is the place of a name, behind all others where it is not there.
+func index(names []string, name string) int {
+	if i := slices.Index(names, name); i >= 0 {
+		return i
+	}
+	return len(names)
 }
 
 func (k keyring) judge(in profile.Incoming, now time.Time) Finding {

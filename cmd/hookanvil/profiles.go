@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -18,33 +19,74 @@ import (
 )
 
 func newProfiles() *cobra.Command {
+	var asJSON, asYAML bool
 	cmd := &cobra.Command{
 		Use:   "profiles [NAME]",
-		Short: "List the profiles, print one as YAML, or compare two",
-		Long: `List the profiles, or print one as YAML: a good beginning for one of your own,
-which --profile my.yaml takes.`,
+		Short: "List the profiles, explain one, or compare two",
+		Long: `List the profiles, or explain one: how it signs, with a worked example under a key
+that was invented for it, what its provider does with an answer, and what it lacks.
+
+With --yaml it is printed as its file: a good beginning for one of your own, which
+--profile my.yaml takes. With --json the fields of the file are printed as JSON, of one
+profile or of all, with what each lacks.`,
 		Example: `  hookanvil profiles
-  hookanvil profiles stripe > my.yaml
+  hookanvil profiles stripe
+  hookanvil profiles stripe --yaml > my.yaml
   hookanvil profiles diff stripe my.yaml`,
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: profiles.Names(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				src, err := profiles.Source(args[0])
-				if err != nil {
-					return err
-				}
-				return emit(cmd, string(src))
+			if asJSON && asYAML {
+				return errors.New("print a profile: --json or --yaml, not both")
 			}
-			text, err := listProfiles()
+			if len(args) == 0 {
+				return emitProfiles(cmd, asJSON, asYAML)
+			}
+			text, err := oneProfile(args[0], asJSON, asYAML)
 			if err != nil {
-				return harness(err)
+				return err
 			}
 			return emit(cmd, text)
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the fields as JSON")
+	cmd.Flags().BoolVar(&asYAML, "yaml", false, "print the profile's file")
 	cmd.AddCommand(newProfilesDiff())
 	return cmd
+}
+
+func emitProfiles(cmd *cobra.Command, asJSON, asYAML bool) error {
+	if asYAML {
+		return errors.New("print a profile as YAML: name one; hookanvil profiles lists them")
+	}
+	list := listProfiles
+	if asJSON {
+		list = profilesAsJSON
+	}
+	text, err := list()
+	if err != nil {
+		return harness(err)
+	}
+	return emit(cmd, text)
+}
+
+func oneProfile(name string, asJSON, asYAML bool) (string, error) {
+	if asYAML {
+		src, err := profiles.Source(name)
+		return string(src), err
+	}
+	p, err := suites.FindProfile(name)
+	if err != nil {
+		return "", err
+	}
+	if !asJSON {
+		return explainProfile(p)
+	}
+	fields, err := profileAsJSON(p)
+	if err != nil {
+		return "", err
+	}
+	return indented(fields)
 }
 
 func newProfilesDiff() *cobra.Command {
@@ -145,12 +187,25 @@ func listProfiles() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		var schemes []string
-		for _, s := range p.Schemes() {
-			schemes = append(schemes, fmt.Sprintf("%s (%s)", s.Header, s.Algorithm))
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", name, p.Title, strings.Join(schemes, ", "))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", name, p.Title, inShort(p))
 	}
 	w.Flush() // to memory
 	return b.String(), nil
+}
+
+// inShort is how a profile signs: its headers and algorithms.
+func inShort(p *profile.Profile) string {
+	var schemes []string
+	for _, s := range p.Schemes() {
+		if !s.Spare {
+			schemes = append(schemes, fmt.Sprintf("%s (%s)", s.Header, s.Algorithm))
+		}
+	}
+	switch {
+	case len(schemes) > 0:
+		return strings.Join(schemes, ", ")
+	case p.TLS != nil:
+		return "not signed; a client certificate"
+	}
+	return "not signed"
 }

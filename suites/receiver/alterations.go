@@ -139,10 +139,15 @@ func publicAsSecret(d *delivery, _ any) {
 // that could still be right.
 func hmacWith(key func(profile.Signing) []byte) func(*delivery, any) {
 	return func(d *delivery, _ any) {
-		d.signings = slices.DeleteFunc(d.signings, isEd25519)
+		d.signings = slices.DeleteFunc(d.signings, isPair)
 		eachSigning(func(s *profile.Signing) { s.Key = key(*s) })(d, nil)
 	}
 }
+
+// isPair tells of signatures whose keys have two halves.
+func isPair(s profile.Signing) bool { return !isHMAC(s) && s.Scheme.Signs != "" }
+
+func isHMAC(s profile.Signing) bool { return strings.HasPrefix(s.Scheme.Algorithm, "hmac-") }
 
 func isEd25519(s profile.Signing) bool { return s.Scheme.Algorithm == "ed25519" }
 
@@ -176,14 +181,34 @@ func keySentAlong(d *delivery, _ any) {
 
 // Signatures.
 
-// eachCode changes the raw bytes of each signature and encodes them again.
+// eachCode changes the raw bytes of each signature and encodes them again. Of a text a
+// letter is changed into another.
 func (d *delivery) eachCode(change func([]byte) []byte) {
 	for i, s := range d.signings {
 		if code, err := s.Code(); err == nil {
-			text := s.Scheme.Encode(change(code))
+			changed := change(code)
+			if d.isText() {
+				changed = printable(code, changed)
+			}
+			text := s.Scheme.Encode(changed)
 			d.signings[i].Literal = &text
 		}
 	}
+}
+
+// printable is the changed text with each character that a header cannot hold, or that
+// would be trimmed, replaced by one that differs from what was there.
+func printable(was, changed []byte) []byte {
+	changed = bytes.Clone(changed)
+	for i, c := range changed {
+		if c > ' ' && c <= '~' {
+			continue
+		}
+		if changed[i] = 'x'; i < len(was) && was[i] == 'x' {
+			changed[i] = 'y'
+		}
+	}
+	return changed
 }
 
 // eachText changes the encoded text of each signature.
@@ -210,6 +235,29 @@ func flipAt(i int) func([]byte) []byte {
 		code[(i+len(code))%len(code)] ^= 0x10
 		return code
 	}
+}
+
+// isText tells of a secret that is sent as it is: of its characters only such can be sent
+// that a header may hold.
+func (d *delivery) isText() bool {
+	s := d.subject.Profile.Signature
+	return s.Encoding == "text" && s.Query == ""
+}
+
+// more are bytes that follow upon a signature.
+func (d *delivery) more() []byte {
+	if d.isText() {
+		return []byte("0123")
+	}
+	return []byte{0, 1, 2, 3}
+}
+
+// nothing is a code of zeros.
+func (d *delivery) nothing(n int) []byte {
+	if d.isText() {
+		return bytes.Repeat([]byte("0"), n)
+	}
+	return make([]byte, n)
 }
 
 func flipCode(i int) func(*delivery, any) {

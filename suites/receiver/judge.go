@@ -266,15 +266,15 @@ func (t *trial) guarded(ctx context.Context, f finding) finding {
 	return f
 }
 
-// byTheClock are the capabilities whose cases are judged by the target's clock.
-var byTheClock = []string{"timestamp", "unix-timestamp", "bounded-age", "bounded-future"}
+// ofTime are the capabilities that a case asks for which depends on the target's clock.
+var ofTime = []string{"timestamp", "timestamp-beside-body", "unix-timestamp", "bounded-age", "bounded-future"}
 
 // clockProblem says why a case that depends on the target's clock cannot be judged.
 func (t *trial) clockProblem() string {
 	if ts := t.subject.Profile.Timestamp; ts == nil || !t.hasClock || t.skew.Abs() <= max(ts.Tolerance/4, 2*time.Second) {
 		return ""
 	}
-	if needs := needsOf(t.c); !slices.ContainsFunc(needs, func(need string) bool { return slices.Contains(byTheClock, need) }) {
+	if !slices.ContainsFunc(needsOf(t.c), func(need string) bool { return slices.Contains(ofTime, need) }) {
 		return ""
 	}
 	return fmt.Sprintf("the target's clock differs from ours by %s: set it right, then run this case again", t.skew)

@@ -97,7 +97,7 @@ var mutations = mutationTable{
 		eachText(func(t string) string { return t[:len(t)-1] })},
 	{word("signature", "extended", "carries four more bytes behind the signature, correctly encoded"), whileSigning, nil,
 		func(d *delivery, _ any) {
-			d.eachCode(func(c []byte) []byte { return append(bytes.Clone(c), 0, 1, 2, 3) })
+			d.eachCode(func(c []byte) []byte { return append(bytes.Clone(c), d.more()...) })
 		}},
 	{word("signature", "prefix-only", "has a signature header that ends where the signature should begin"), whileSigning, nil, eachText(func(string) string { return "" })},
 	{word("signature", "unlabelled", "carries the signature without the label in front of it"), whileSigning, []string{"labelled-signature"},
@@ -114,7 +114,7 @@ var mutations = mutationTable{
 	{word("signature", "last-byte-flipped", "has one bit of the last byte of its signature changed"), whileSigning, nil, flipCode(-1)},
 	{word("signature", "ninth-byte-flipped", "has one bit of the ninth byte of its signature changed"), whileSigning, nil, flipCode(8)},
 	{word("signature", "zeros", "carries a signature of the right length that is all zero bytes"), whileSigning, nil,
-		func(d *delivery, _ any) { d.eachCode(func(c []byte) []byte { return make([]byte, len(c)) }) }},
+		func(d *delivery, _ any) { d.eachCode(func(c []byte) []byte { return d.nothing(len(c)) }) }},
 	{word("signature", "hex", "carries the signature in hexadecimal where base64 is due"), whileSigning, []string{"base64-signature"},
 		eachSigning(func(s *profile.Signing) { s.Scheme.Encoding = "hex" })},
 	{word("signature", "base64", "carries the signature in base64 where hexadecimal is due"), whileSigning, []string{"hex-signature"},
@@ -206,7 +206,7 @@ var mutations = mutationTable{
 	{wordWith("address", "claimed", scenarios.Text, "comes from an address that is not admitted, and has a header that says otherwise; {listed} stands for an admitted address"), afterSigning, []string{"other-address"}, claiming},
 
 	// Ed25519 where the profile has it beside an HMAC.
-	{word("asymmetric", "only", "carries only its Ed25519 signature"), whileSigning, []string{"ed25519"}, onlyEd25519(nil)},
+	{word("asymmetric", "only", "carries only its Ed25519 signature"), whileSigning, []string{"ed25519", "hmac"}, onlyEd25519(nil)},
 	{word("asymmetric", "flipped", "carries only an Ed25519 signature, with one bit changed"), whileSigning, []string{"ed25519"}, onlyEd25519(flipAt(-1))},
 	{word("asymmetric", "zeros", "carries only an Ed25519 signature of 64 zero bytes"), whileSigning, []string{"ed25519"},
 		onlyEd25519(func([]byte) []byte { return make([]byte, ed25519.SignatureSize) })},

@@ -69,6 +69,9 @@ func TestEveryMutationChangesWhatItSays(t *testing.T) {
 	checked := 0
 	for _, name := range profiles.Names() {
 		s := testSubject(t, name)
+		if !s.Profile.Signed() {
+			continue
+		}
 		j := NewJudge(*s, 1, nil)
 		for _, m := range mutations {
 			key := m.Part + " " + m.Name

@@ -159,9 +159,9 @@ func judgeQuietFor(t *trial, d *delivery, arg any) finding {
 
 // trait reads what the attempts of a delivery have in common, or not.
 var traits = map[string]func(t *trial, a *attempt) string{
-	"id":        func(_ *trial, a *attempt) string { return a.id },
+	"id": func(_ *trial, a *attempt) string { return a.id },
 	// A timestamp that stands in the body is no part of what must stay the same.
-	"body": func(t *trial, a *attempt) string { return string(t.subject.Profile.Restamp(a.request.Body, "0")) },
+	"body":      func(t *trial, a *attempt) string { return string(t.subject.Profile.Restamp(a.request.Body, "0")) },
 	"target":    func(_ *trial, a *attempt) string { return a.request.Target },
 	"timestamp": func(_ *trial, a *attempt) string { return a.stamp },
 	"event": func(t *trial, a *attempt) string {

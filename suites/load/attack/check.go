@@ -177,6 +177,9 @@ func (c Class) lacks(t Target) string {
 		if !p.Signed() {
 			return fmt.Sprintf("profile %s is not signed", p.Name)
 		}
+		if c == Tampered && !p.BodySigned() {
+			return fmt.Sprintf("profile %s does not sign the body", p.Name)
+		}
 	case Stale:
 		if !p.Ages() {
 			return fmt.Sprintf("profile %s has no timestamp that could be old", p.Name)

@@ -101,7 +101,7 @@ func TestClasses(t *testing.T) {
 			mix := attack.Mix{}
 			for _, c := range attack.Classes {
 				mix[c] = 1
-				if c == attack.Stale && !target.Profile.Ages() || c == attack.Duplicate && target.Profile.ID == nil {
+				if c == attack.Stale && !target.Profile.Ages() || c == attack.Tampered && !target.Profile.BodySigned() || c == attack.Duplicate && target.Profile.ID == nil {
 					delete(mix, c)
 				}
 			}

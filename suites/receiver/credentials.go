@@ -177,8 +177,7 @@ func (s *Subject) stranger(from ...netip.Addr) netip.Addr {
 		if err != nil {
 			continue
 		}
-		l.Close()
-		if !s.Profile.Admits(a) {
+		if l.Close() == nil && !s.Profile.Admits(a) {
 			return a
 		}
 	}

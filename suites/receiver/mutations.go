@@ -92,7 +92,9 @@ var mutations = mutationTable{
 		func(d *delivery, _ any) { d.dropSignatures() }},
 	{word("signature", "empty", "has an empty signature header"), afterSigning, nil, signature(func(string) string { return "" })},
 	{wordWith("signature", "truncated", scenarios.Number, "carries only the first bytes of the signature, correctly encoded"), whileSigning, nil,
-		func(d *delivery, arg any) { d.eachCode(func(c []byte) []byte { return c[:min(len(c), arg.(int))] }) }},
+		func(d *delivery, arg any) {
+			d.eachCode(func(c []byte) []byte { return c[:max(0, min(len(c)-1, arg.(int)))] })
+		}},
 	{word("signature", "half-a-byte-short", "lacks the last character of the signature"), whileSigning, nil,
 		eachText(func(t string) string { return t[:len(t)-1] })},
 	{word("signature", "extended", "carries four more bytes behind the signature, correctly encoded"), whileSigning, nil,

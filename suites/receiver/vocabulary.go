@@ -147,6 +147,8 @@ var capabilities = capabilityTable{
 		func(s *Subject) bool { return !s.Profile.ReadsBody() }, profileLacks("is verified by what stands in the body")},
 	{word("", "hmac", "signs with an HMAC"),
 		func(s *Subject) bool { return strings.HasPrefix(s.Profile.Signature.Algorithm, "hmac-") }, profileLacks("does not sign with an HMAC")},
+	{word("", "sha256", "signs with HMAC-SHA256"),
+		func(s *Subject) bool { return s.Profile.Signature.Algorithm == "hmac-sha256" }, profileLacks("does not sign with HMAC-SHA256")},
 	{word("", "ed25519", "signs with Ed25519 too, and the run has the key"), hasEd25519,
 		func(s *Subject) string {
 			if !slices.ContainsFunc(s.Profile.Also, isEd25519Scheme) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/profiles"
 	"github.com/hookanvil/hookanvil/fixtures/reference"
 	"github.com/hookanvil/hookanvil/reports"
@@ -308,9 +309,9 @@ func (r Row) isClose() bool {
 // rows are the subjects to judge.
 func (s MatrixScope) rows() ([]Row, error) {
 	if len(s.Profiles) == 0 {
-		under := profiles.Signed(profiles.Names())
+		under := profiles.Names()
 		if s.Brief {
-			under = profiles.Signed(profiles.Sample())
+			under = profiles.Sample()
 		}
 		return matrixRows(s.Names, under)
 	}
@@ -323,6 +324,8 @@ func (s MatrixScope) rows() ([]Row, error) {
 			if _, err := profiles.Get(name); err != nil {
 				return nil, err
 			}
+		}
+		for _, name := range proven(role, s.Profiles) {
 			rows = append(rows, Row{Role: role, Profile: name})
 		}
 	}
@@ -346,7 +349,7 @@ func matrixRows(names, under []string) ([]Row, error) {
 	var rows []Row
 	for _, role := range roles {
 		if len(names) == 0 {
-			for _, p := range under {
+			for _, p := range proven(role, under) {
 				rows = append(rows, Row{Role: role, Profile: p})
 			}
 		}
@@ -391,6 +394,19 @@ func alone(c scenarios.Case) bool { return isLoad(c) || c.Measure == "comparison
 func belowHTTP(area string) bool { return area == "tls" || area == "mtls" }
 
 func topicOf(c scenarios.Case) string { return strings.TrimPrefix(c.Suite, roleOf(c)+"/") }
+
+// proven are those of the shipped profiles under which a role can be wrong: a receiver
+// must be able to tell forgeries, and a sender to sign. A secret in the query is a part
+// of the URL that a sender was told.
+func proven(role string, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		p, err := profiles.Get(name)
+		if role == receiverRole {
+			return err == nil && !p.Authentic()
+		}
+		return err == nil && (!p.Signed() || p.Technique() == profile.SecretInQuery)
+	})
+}
 
 // ProfilesOf are the profiles under which a defect shows.
 func ProfilesOf(d reference.Defect) []string {
@@ -484,8 +500,8 @@ func (r *Row) run(ctx context.Context, cases []scenarios.Case, p pace) (run repo
 
 // exemplar starts the reference of a role under a profile, with one defect or none;
 // secure has a receiver be reached by mutual TLS.
-func exemplar(role, profile, defect string, secure bool, seed uint64) (subject Subject, end func() error, err error) {
-	p, err := profiles.Get(profile)
+func exemplar(role, under, defect string, secure bool, seed uint64) (subject Subject, end func() error, err error) {
+	p, err := profiles.Get(under)
 	if err != nil {
 		return Subject{}, nil, err
 	}

@@ -41,7 +41,7 @@ func (s Settings) receiver(ctx context.Context, v *vault) (subject receiver.Subj
 	if subject.Profile, err = FindProfile(s.Profile); err != nil {
 		return subject, err
 	}
-	if !subject.Profile.Signed() {
+	if !subject.Profile.Authentic() {
 		return subject, fmt.Errorf("judge a receiver under profile %s: its deliveries are not signed, so that a receiver cannot tell a forgery; name another with --profile", subject.Profile.Name)
 	}
 	for _, set := range []struct {
@@ -56,7 +56,7 @@ func (s Settings) receiver(ctx context.Context, v *vault) (subject receiver.Subj
 			return subject, err
 		}
 	}
-	if subject.Keys == nil {
+	if subject.Keys == nil && subject.Profile.Signed() {
 		return subject, noSecret(subject.Profile)
 	}
 	if s.OtherPath != "" {

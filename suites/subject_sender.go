@@ -141,6 +141,8 @@ func readRoots(path string) (*x509.CertPool, error) {
 // would never be used.
 func (s Settings) checkSecrets(subject sender.Subject) error {
 	switch {
+	case subject.Profile.Technique() == profile.SecretInQuery && subject.Profile.Signed():
+		return fmt.Errorf("judge a sender under profile %s: its secret stands in the query, and is a part of the URL that the sender is told; write it into --endpoint-path, and name a profile for what else it sends", subject.Profile.Name)
 	case s.IssuedSecret != "" && s.Register == "":
 		return errors.New("read --issued-secret: it says where in the answer to --register the secret is, and no --register is given")
 	case s.IssuedSecret != "" && !strings.HasPrefix(s.IssuedSecret, "/"):

@@ -47,7 +47,7 @@ the correct ones alone are judged, under that profile. Exit code 1 where that is
 			return fmt.Errorf("judge one role: --role is receiver or sender, and goes with --profile")
 		}
 		if slices.Equal(*under, []string{"all"}) {
-			*under = profiles.Signed(profiles.Names())
+			*under = profiles.Names()
 		}
 		if *markdown {
 			text, err := suites.MatrixMarkdown()

@@ -239,7 +239,10 @@ func flipAt(i int) func([]byte) []byte {
 
 // isText tells of a secret that is sent as it is: of its characters only such can be sent
 // that a header may hold.
-func (d *delivery) isText() bool { return d.subject.Profile.Signature.Encoding == "text" }
+func (d *delivery) isText() bool {
+	s := d.subject.Profile.Signature
+	return s.Encoding == "text" && s.Query == ""
+}
 
 // more are bytes that follow upon a signature.
 func (d *delivery) more() []byte {
@@ -264,6 +267,10 @@ func flipCode(i int) func(*delivery, any) {
 func (d *delivery) dropSignatures() {
 	for _, s := range d.subject.Profile.Schemes() {
 		d.request.Headers.Del(s.Header)
+	}
+	if d.secret != "" {
+		d.secret = ""
+		d.retarget()
 	}
 }
 

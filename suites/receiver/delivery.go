@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,9 @@ type delivery struct {
 	template string            // of the body
 	path     string            // of the request, escaped
 	query    string
+	secret   string     // of the query, where a parameter carries it
+	asked    string     // the challenge of a handshake
+	from     netip.Addr // where it comes from, if not from where everything does
 
 	later func() // a change that must wait until the headers are rendered
 
@@ -165,6 +169,9 @@ func (d *delivery) finish() error {
 	if err != nil {
 		return fmt.Errorf("sign a delivery under profile %s: %w", d.subject.Profile.Name, err)
 	}
+	if d.secret, err = profile.RenderQuery(d.signings); err != nil {
+		return fmt.Errorf("write the secret of profile %s into the query: %w", d.subject.Profile.Name, err)
+	}
 	d.request = wire.Request{
 		Method: d.Method, Target: d.target(), Host: d.subject.URL.Host,
 		Headers: append(headers, signatures...), Body: d.Body,
@@ -173,10 +180,28 @@ func (d *delivery) finish() error {
 }
 
 func (d *delivery) target() string {
-	if d.query == "" {
-		return d.path
+	return d.path + withMark(d.queries())
+}
+
+// queries are all parameters of the query.
+func (d *delivery) queries() string { return strings.Trim(d.query+"&"+d.secret, "&") }
+
+// withMark puts a question mark before a query, where there is one.
+func withMark(query string) string {
+	if query == "" {
+		return ""
 	}
-	return d.path + "?" + d.query
+	return "?" + query
+}
+
+// sentTo is the URL that the delivery is sent to: where a secret stands in the query, it
+// is no part of what a sender was told.
+func (d *delivery) sentTo() string {
+	if d.subject.Profile.Technique() != profile.SecretInQuery {
+		return d.URL
+	}
+	before, _, _ := strings.Cut(d.URL, "?")
+	return before + withMark(d.queries())
 }
 
 // again is the same request, byte for byte, but for the step's own departure.

@@ -75,6 +75,8 @@ func init() {
 			judge: func(t *trial, s []seen, arg any) finding { return judgeEffects(t, s, 0, arg.(int)) }},
 		{Entry: word("", "same-answer", "gives the same answer to every delivery of the case"), whole: true, negative: true, judge: judgeSameAnswer},
 		{Entry: word("", "no-leak", "says nothing in its answer that helps a forger: no expected signature, secret, stack trace or path"), negative: true, judge: judgeNoLeak},
+		{Entry: word("", "challenge-answered", "gives the answer that is due to the profile's handshake, and does not take it for a delivery"), judge: judgeChallengeAnswered},
+		{Entry: word("", "challenge-inert", "shows what it was asked as no HTML: under another content type, or not as it stood"), negative: true, judge: judgeChallengeInert},
 		{Entry: word("", "no-cookie", "sets no cookie"), judge: judgeNoCookie},
 	}
 }

@@ -110,6 +110,7 @@ func needsOf(c scenarios.Case) []string {
 	for _, step := range c.Send {
 		expect = append(expect, step.Expect...)
 		if step.Mutate != nil {
+			needs = append(needs, partNeeds[step.Mutate.Part]...)
 			needs = append(needs, mutations.find(step.Mutate.Part, step.Mutate.Name).needs...)
 		}
 		needs = append(needs, keyNeeds[step.Key]...)
@@ -128,6 +129,12 @@ func needsOf(c scenarios.Case) []string {
 		needs = append(needs, measures.find(c.Measure).needs...)
 	}
 	return needs
+}
+
+// partNeeds are what all mutations of a part have in common.
+var partNeeds = map[string][]string{
+	"key": {"signature"}, "signature": {"signature"}, "asymmetric": {"signature"},
+	"unsigned": {"secret"}, "forged": {"secret"}, "credential": {"credential"}, "address": {"addresses"}, "handshake": {"handshake"},
 }
 
 var keyNeeds = map[string][]string{"second": {"second-key"}, "retired": {"retired-key"}, "other": {"other-key"}}

@@ -153,6 +153,60 @@ var mutations = mutationTable{
 		func(d *delivery, arg any) { d.rename(d.signatureHeader(), arg.(string)) }},
 	{word("signature", "in-query", "carries its signature in the query instead of the header"), afterSigning, nil, signatureInQuery},
 
+	// The secret itself, where that is sent in the place of a signature.
+	{word("credential", "missing", "carries no credential"), afterSigning, nil, func(d *delivery, _ any) { d.dropSignatures() }},
+	{word("credential", "empty", "carries an empty credential"), afterSigning, nil, func(d *delivery, _ any) { d.carry("") }},
+	{word("credential", "wrong", "carries a credential of the right form that nobody issued"), whileSigning, nil, strangersKeys},
+	{word("credential", "halved", "carries the first half of the credential"), whileSigning, nil,
+		func(d *delivery, _ any) { d.eachCode(func(c []byte) []byte { return c[:max(1, len(c)/2)] }) }},
+	{wordWith("credential", "extended", scenarios.Text, "carries the credential with a text behind it"), whileSigning, nil,
+		func(d *delivery, arg any) {
+			d.eachCode(func(c []byte) []byte { return append(bytes.Clone(c), arg.(string)...) })
+		}},
+	{word("credential", "case-swapped", "carries the credential with its letters in the other case"), whileSigning, nil,
+		func(d *delivery, _ any) { d.eachCode(func(c []byte) []byte { return []byte(swapCase(string(c))) }) }},
+	{word("credential", "scheme-alone", "carries the name of the scheme and nothing behind it"), afterSigning, []string{"authorization"},
+		func(d *delivery, _ any) { d.carry(strings.TrimSpace(label(d.subject.Profile.Signature.Value))) }},
+	{word("credential", "scheme-in-other-case", "carries the credential behind the name of its scheme in the other case"), afterSigning, []string{"authorization"}, withScheme(swapCase)},
+	{word("credential", "without-scheme", "carries the credential without the name of its scheme"), afterSigning, []string{"authorization"}, withScheme(func(string) string { return "" })},
+	{wordWith("credential", "under-scheme", scenarios.Text, "carries the credential behind the name of another scheme"), afterSigning, []string{"authorization"},
+		func(d *delivery, arg any) { withScheme(func(string) string { return arg.(string) + " " })(d, nil) }},
+	{word("credential", "user-wrong", "carries the right password of another user"), whileSigning, []string{"basic"},
+		userAndPassword(func(d *delivery, user, password string) (string, string) { return invented(d, user), password })},
+	{word("credential", "password-wrong", "carries a wrong password of the right user"), whileSigning, []string{"basic"},
+		userAndPassword(func(d *delivery, user, password string) (string, string) { return user, invented(d, password) })},
+	{word("credential", "password-empty", "carries the right user name and an empty password"), whileSigning, []string{"basic"},
+		userAndPassword(func(_ *delivery, user, _ string) (string, string) { return user, "" })},
+	{word("credential", "user-alone", "carries the right user name, without a colon and a password"), whileSigning, []string{"basic"}, bareUser},
+	{word("credential", "not-encoded", "carries user name and password in clear"), afterSigning, []string{"basic"}, notEncoded},
+	{word("credential", "name-in-other-case", "carries the credential in a parameter whose name is in upper case"), afterSigning, []string{"credential-query"},
+		func(d *delivery, _ any) {
+			d.secret = parameter(strings.ToUpper(d.subject.Profile.Signature.Query), d.credential())
+			d.retarget()
+		}},
+	{word("credential", "in-query", "carries the credential in the query instead of the header"), afterSigning, []string{"credential-header"}, credentialInQuery},
+	{word("credential", "in-header", "carries the credential in headers instead of the query"), afterSigning, []string{"credential-query"}, credentialInHeader},
+	{word("credential", "in-other-header", "carries the credential in other headers than the right one"), afterSigning, []string{"credential-header"}, credentialInOtherHeader},
+	{word("credential", "in-cookie", "carries the credential in a cookie"), afterSigning, nil, credentialInCookie},
+	{word("credential", "in-body", "carries the credential in its body"), afterSigning, nil, credentialInBody},
+	{word("credential", "twice-wrong-first", "carries a wrong credential before the right one"), afterSigning, nil, secondCredential(true)},
+	{word("credential", "twice-wrong-last", "carries a wrong credential behind the right one"), afterSigning, nil, secondCredential(false)},
+
+	// The handshake of the profile, in the place of a delivery.
+	{word("handshake", "honest", "is the profile's handshake"), afterSigning, nil, handshake(false, nil)},
+	{word("handshake", "unsigned", "is the profile's handshake without its signature"), afterSigning, []string{"signed-handshake"},
+		func(d *delivery, _ any) { handshake(false, nil)(d, nil); d.dropSignatures() }},
+	{word("handshake", "forged", "is the profile's handshake, signed with a stranger's key"), afterSigning, []string{"signed-handshake"}, handshake(true, nil)},
+	{wordWith("handshake", "asking", scenarios.Text, "is the profile's handshake with a challenge of the scenario's"), afterSigning, []string{"free-challenge"},
+		func(d *delivery, arg any) { text := arg.(string); handshake(false, &text)(d, nil) }},
+
+	// Where it comes from.
+	{word("address", "other", "comes from an address that is not admitted"), afterSigning, []string{"other-address"},
+		func(d *delivery, _ any) { d.from = d.subject.stranger(unlisted...) }},
+	{word("address", "resembling", "comes from an address that is not admitted, and begins as an admitted one does"), afterSigning, []string{"resembling-address"},
+		func(d *delivery, _ any) { d.from = d.subject.stranger(d.subject.resembling()...) }},
+	{wordWith("address", "claimed", scenarios.Text, "comes from an address that is not admitted, and has a header that says otherwise; {listed} stands for an admitted address"), afterSigning, []string{"other-address"}, claiming},
+
 	// Ed25519 where the profile has it beside an HMAC.
 	{word("asymmetric", "only", "carries only its Ed25519 signature"), whileSigning, []string{"ed25519", "hmac"}, onlyEd25519(nil)},
 	{word("asymmetric", "flipped", "carries only an Ed25519 signature, with one bit changed"), whileSigning, []string{"ed25519"}, onlyEd25519(flipAt(-1))},
@@ -243,7 +297,7 @@ var mutations = mutationTable{
 	// Method and path.
 	{wordWith("method", "is", scenarios.Text, "is correctly signed and sent by another method"), afterSigning, nil,
 		func(d *delivery, arg any) { d.request.Method = arg.(string) }},
-	{word("path", "other-endpoint", "is correctly signed for this endpoint and sent to another"), afterSigning, []string{"other-url"},
+	{word("path", "other-endpoint", "is correctly signed for this endpoint and sent to another"), afterSigning, []string{"other-url", "secret"},
 		func(d *delivery, _ any) {
 			d.path, d.query = wire.OriginPath(d.subject.OtherURL), d.subject.OtherURL.RawQuery
 			d.retarget()

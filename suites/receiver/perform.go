@@ -104,6 +104,7 @@ func (t *trial) perform(ctx context.Context, step scenarios.Step, label string, 
 	if err != nil {
 		return s, err
 	}
+	to.From = deliveries[0].from
 	for i, x := range t.sendAll(ctx, to, step, deliveries) {
 		if err := t.record(labelled(label, i, max(step.Times, 1)), x); err != nil {
 			return s, err
@@ -157,13 +158,13 @@ func (t *trial) changed(step scenarios.Step, d *delivery) error {
 
 // verifies tells whether a delivery would pass as honest.
 func (t *trial) verifies(d *delivery) bool {
-	in := profile.Incoming{Method: d.request.Method, URL: d.URL, Headers: d.request.Headers, Body: d.request.Body}
+	in := profile.Incoming{Method: d.request.Method, URL: d.sentTo(), Headers: d.request.Headers, Body: d.request.Body}
 	_, err := t.subject.Profile.Verify(in, t.subject.Keys, d.now)
 	return err == nil
 }
 
 // forges are the parts whose mutations leave no valid signature.
-var forges = map[string]bool{"body": true, "key": true, "signature": true, "asymmetric": true, "unsigned": true, "forged": true, "timestamp": true}
+var forges = map[string]bool{"body": true, "key": true, "signature": true, "asymmetric": true, "credential": true, "unsigned": true, "forged": true, "timestamp": true}
 
 func (t *trial) expectsRefusal(step scenarios.Step) bool {
 	expect := t.c.Expect

@@ -109,6 +109,37 @@ var capabilities = capabilityTable{
 		}, profileLacks("has no id header that is left unsigned")},
 	{word("", "delimited-id", "signs its id header and its timestamp with a delimiter between them"),
 		func(s *Subject) bool { return s.Profile.DelimitsID() }, profileLacks("signs no id and timestamp with a delimiter between them")},
+	{word("", "secret", "has a secret that its deliveries prove"),
+		func(s *Subject) bool { return s.Profile.Signed() }, profileLacks("has no secret")},
+	{word("", "signature", "signs its deliveries"),
+		func(s *Subject) bool { return s.Profile.Signed() && s.Profile.Technique() == profile.NoCredential }, profileLacks("signs nothing: see receiver/authentication")},
+	{word("", "credential", "sends its secret itself"), usesTechnique(profile.Basic, profile.Bearer, profile.SecretInHeader, profile.SecretInQuery),
+		profileLacks("does not send its secret itself")},
+	{word("", "basic", "uses Basic authentication"), usesTechnique(profile.Basic), profileLacks("does not use Basic authentication")},
+	{word("", "authorization", "sends its secret in the header Authorization, behind the name of a scheme"), usesTechnique(profile.Basic, profile.Bearer),
+		profileLacks("sends no secret behind the name of a scheme")},
+	{word("", "credential-header", "sends its secret in a header"), usesTechnique(profile.Basic, profile.Bearer, profile.SecretInHeader),
+		profileLacks("sends no secret in a header")},
+	{word("", "credential-query", "sends its secret in the query"), usesTechnique(profile.SecretInQuery), profileLacks("sends no secret in the query")},
+	{word("", "blank-proof", "sends its secret in a form that keeps blanks at its ends"), usesTechnique(profile.Basic, profile.SecretInQuery),
+		profileLacks("sends no secret in a form that keeps blanks at its ends")},
+	{word("", "addresses", "is known by constant addresses"),
+		func(s *Subject) bool { return len(s.Profile.Addresses) > 0 }, profileLacks("names no addresses that deliveries come from")},
+	{word("", "other-address", "is known by constant addresses, and the run can send from another one"),
+		func(s *Subject) bool { return s.stranger(unlisted...).IsValid() }, lacksStranger},
+	{word("", "resembling-address", "is known by constant addresses, and the run can send from one that begins alike"),
+		func(s *Subject) bool { return s.stranger(s.resembling()...).IsValid() }, lacksStranger},
+	{word("", "handshake", "has a handshake"),
+		func(s *Subject) bool { return s.Profile.Challenge != nil }, profileLacks("has no handshake that is known")},
+	{word("", "signed-handshake", "signs its handshake"),
+		func(s *Subject) bool { return s.Profile.Challenge != nil && s.Profile.Challenge.Signed }, profileLacks("signs no handshake")},
+	{word("", "free-challenge", "has a handshake whose challenge is shown again, and may be any text"),
+		func(s *Subject) bool {
+			c := s.Profile.Challenge
+			return c != nil && c.Header == "" && strings.Contains(c.Answer.Body, "{challenge}")
+		}, profileLacks("has no challenge that is shown again in a body")},
+	{word("", "varied-challenge", "has a handshake that is answered by what it asks"),
+		func(s *Subject) bool { return s.Profile.Challenge != nil && s.Profile.Challenge.Method != "HEAD" }, profileLacks("has no challenge that is answered by what it asks")},
 	{word("", "signed-body", "signs the body"),
 		func(s *Subject) bool { return s.Profile.BodySigned() }, profileLacks("does not sign the body")},
 	{word("", "opaque-body", "is verified without reading the body"),
@@ -171,6 +202,17 @@ func lacksAuthority(s *Subject) string {
 		return "the target is reached without TLS"
 	}
 	return "the target trusts no authority of ours for its clients: hookanvil pki init makes one, and --pki names it"
+}
+
+func usesTechnique(those ...profile.Technique) func(*Subject) bool {
+	return func(s *Subject) bool { return s.Profile.Signed() && slices.Contains(those, s.Profile.Technique()) }
+}
+
+func lacksStranger(s *Subject) string {
+	if len(s.Profile.Addresses) == 0 {
+		return profileLacks("names no addresses that deliveries come from")(s)
+	}
+	return "deliveries cannot be sent from an address that is not admitted: it takes a target on a loopback address of IPv4, and a system that lends 127.0.0.2 to everybody"
 }
 
 func isEd25519Scheme(s profile.Scheme) bool { return s.Algorithm == "ed25519" }

@@ -3,6 +3,7 @@ package receiver
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hookanvil/hookanvil/fixtures/payloads"
 	"github.com/hookanvil/hookanvil/fixtures/profile"

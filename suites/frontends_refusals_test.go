@@ -75,11 +75,11 @@ func (m *mutual) delivery(padding int) (r wire.Request, id string) {
 	m.t.Helper()
 	msg := profile.Message{ID: m.profile.NewID(m.rand), Timestamp: m.profile.Stamp(time.Now()), Method: "POST", URL: "https://localhost" + reference.HookPath}
 	msg.Body = append([]byte(m.profile.Fill(m.profile.Payload, msg)), strings.Repeat(" ", padding)...)
-	headers, err := m.profile.Sign(msg, m.keys)
+	sealed, err := m.profile.Sign(msg, m.keys)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	return wire.Request{Method: "POST", Target: reference.HookPath, Host: "localhost", Headers: headers, Body: msg.Body}, msg.ID
+	return wire.Request{Method: "POST", Target: reference.HookPath, Host: "localhost", Headers: sealed.Headers, Body: sealed.Body}, msg.ID
 }
 
 // endpoint is a front end to which a client shows a certificate.

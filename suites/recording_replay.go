@@ -273,11 +273,13 @@ func (r *Replay) resign(q *wire.Request, done *Replayed) error {
 			m.Body, q.Body = body, body
 		}
 	}
+	m.Body = p.Unsealed(m.Body)
 	signed, err := p.Sign(m, r.keys)
 	if err != nil {
 		return err
 	}
-	overlay(p, &q.Headers, signed)
+	overlay(p, &q.Headers, signed.Headers)
+	q.Body = signed.Body
 	done.ID = m.ID
 	return nil
 }

@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -243,15 +244,15 @@ func (d *dispatcher) fire(_ context.Context, e suites.Event) error {
 	d.sending.Go(func() {
 		body := fmt.Appendf(nil, `{"type":%q,"timestamp":%q,"token":%q,"data":%s}`, e.Type, time.Now().UTC().Format(time.RFC3339), e.Token, e.Data)
 		m := profile.Message{ID: "msg_" + e.Token, Event: e.Type, Method: "POST", URL: e.URL, Timestamp: d.profile.Stamp(time.Now()), Body: body}
-		headers, err := d.profile.Sign(m, profile.Keys{d.profile.Signature.Name: {profile.NewSecret(e.Secret)}})
+		sealed, err := d.profile.Sign(m, profile.Keys{d.profile.Signature.Name: {profile.NewSecret(e.Secret)}})
 		if err != nil {
 			return
 		}
-		req, err := http.NewRequest(http.MethodPost, e.URL, strings.NewReader(string(body)))
+		req, err := http.NewRequest(http.MethodPost, e.URL, bytes.NewReader(sealed.Body))
 		if err != nil {
 			return
 		}
-		for _, h := range headers {
+		for _, h := range sealed.Headers {
 			if !d.unsigned || h.Name != d.profile.Signature.Header {
 				req.Header.Set(h.Name, h.Value)
 			}

@@ -22,7 +22,8 @@ func newSign() *cobra.Command {
 		Use:   "sign [BODY-FILE]",
 		Short: "Sign a body, and print the headers of the delivery",
 		Long: `Sign a body, read from a file or from standard input byte for byte, and print the
-headers of the delivery. Whoever has them and the body has an honest delivery.`,
+headers of the delivery. Whoever has them and the body has an honest delivery. Where the
+signature stands in the body, the signed body follows behind an empty line.`,
 		Example: `  hookanvil sign --profile github --secret env:WEBHOOK_SECRET < body.json
   hookanvil sign body.json --curl --target http://127.0.0.1:8080/webhook ... | sh`,
 		Args: cobra.MaximumNArgs(1),
@@ -58,14 +59,23 @@ headers of the delivery. Whoever has them and the body has an honest delivery.`,
 		if p.Timestamp != nil {
 			m.Timestamp = p.Stamp(when)
 		}
-		headers, err := p.Sign(m, keys)
-		if err != nil {
+		inBody := p.Signed() && p.Signature.InBody()
+		if inBody && *asCurl {
+			return fmt.Errorf("print a curl command: under profile %s the signature stands in the body; sign without --curl, which prints headers and body", p.Name)
+		}
+		if inBody {
+			m.Body = []byte(p.Fill(p.Carrying(string(m.Body)), m))
+		}
+		sealed, err := p.Sign(m, keys)
+		switch {
+		case err != nil:
 			return err
+		case inBody:
+			return emit(cmd, headerLines(sealed.Headers)+"\n"+string(sealed.Body)+"\n")
+		case *asCurl:
+			return emit(cmd, curl(sealed.Headers, args[0], settings.Target))
 		}
-		if *asCurl {
-			return emit(cmd, curl(headers, args[0], settings.Target))
-		}
-		return emit(cmd, headerLines(headers))
+		return emit(cmd, headerLines(sealed.Headers))
 	}
 	return cmd
 }

@@ -61,11 +61,11 @@ func (w *Witness) request(class attack.Class) (r wire.Request, token string, err
 	for _, h := range w.receiver.Headers {
 		headers.Set(h.Name, h.Value)
 	}
-	signatures, err := profile.RenderSignatures(p.Signings(m, keys))
+	sealed, err := profile.Seal(p.Signings(m, keys), m.Body)
 	if err != nil {
 		return wire.Request{}, "", fmt.Errorf("sign a delivery under profile %s: %w", p.Name, err)
 	}
-	r = wire.Request{Method: "POST", Target: wire.OriginForm(u), Host: u.Host, Headers: append(headers, signatures...), Body: m.Body}
+	r = wire.Request{Method: "POST", Target: wire.OriginForm(u), Host: u.Host, Headers: append(headers, sealed.Headers...), Body: sealed.Body}
 	return r, m.ID, nil
 }
 

@@ -99,12 +99,12 @@ func (s *sender) deliver(url, token string, n int64) {
 		case s.fault == "late":
 			time.Sleep(500 * time.Millisecond)
 		}
-		headers, err := s.p.Sign(m, keys)
+		sealed, err := s.p.Sign(m, keys)
 		if err != nil {
 			return
 		}
-		r, _ := http.NewRequestWithContext(s.stopped, "POST", url, bytes.NewReader(m.Body))
-		for _, h := range headers {
+		r, _ := http.NewRequestWithContext(s.stopped, "POST", url, bytes.NewReader(sealed.Body))
+		for _, h := range sealed.Headers {
 			r.Header.Set(h.Name, h.Value)
 		}
 		answer, err := s.client.Do(r)

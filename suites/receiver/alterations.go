@@ -267,6 +267,9 @@ func flipCode(i int) func(*delivery, any) {
 func (d *delivery) dropSignatures() {
 	for _, s := range d.subject.Profile.Schemes() {
 		d.request.Headers.Del(s.Header)
+		if s.InBody() {
+			d.request.Body = s.Rewrite(d.request.Body, func(string) *string { return nil })
+		}
 	}
 	if d.secret != "" {
 		d.secret = ""

@@ -44,8 +44,8 @@ func TestComparisonThatStopsEarly(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := make([]byte, r.ContentLength)
 		r.Body.Read(body)
-		headers, err := s.profile.Sign(profile.Message{Body: body}, profile.Keys{"sha256": s.keys["sha256"]})
-		if err != nil || !equalSlowly(headers.Get("X-Hub-Signature-256"), r.Header.Get("X-Hub-Signature-256")) {
+		sealed, err := s.profile.Sign(profile.Message{Body: body}, profile.Keys{"sha256": s.keys["sha256"]})
+		if err != nil || !equalSlowly(sealed.Headers.Get("X-Hub-Signature-256"), r.Header.Get("X-Hub-Signature-256")) {
 			w.WriteHeader(http.StatusUnauthorized)
 		}
 	}))

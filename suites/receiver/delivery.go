@@ -165,16 +165,14 @@ func (d *delivery) finish() error {
 	for _, h := range slices.Concat(d.subject.Headers, d.extra) {
 		headers.Set(h.Name, h.Value)
 	}
-	signatures, err := profile.RenderSignatures(d.signings)
+	sealed, err := profile.Seal(d.signings, d.Body)
 	if err != nil {
 		return fmt.Errorf("sign a delivery under profile %s: %w", d.subject.Profile.Name, err)
 	}
-	if d.secret, err = profile.RenderQuery(d.signings); err != nil {
-		return fmt.Errorf("write the secret of profile %s into the query: %w", d.subject.Profile.Name, err)
-	}
+	d.secret = sealed.Query
 	d.request = wire.Request{
 		Method: d.Method, Target: d.target(), Host: d.subject.URL.Host,
-		Headers: append(headers, signatures...), Body: d.Body,
+		Headers: append(headers, sealed.Headers...), Body: sealed.Body,
 	}
 	return nil
 }
@@ -246,6 +244,9 @@ func (d *delivery) eachSignature(change func(string) string) {
 			if strings.EqualFold(h.Name, s.Header) {
 				d.request.Headers[i].Value = change(h.Value)
 			}
+		}
+		if s.InBody() {
+			d.request.Body = s.Rewrite(d.request.Body, func(text string) *string { return new(change(text)) })
 		}
 	}
 }

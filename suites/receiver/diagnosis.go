@@ -81,6 +81,7 @@ func (t *trial) answerTo(ctx context.Context, step scenarios.Step, mistake strin
 		for _, h := range variants[i].Headers {
 			d.setHeader(h.Name, h.Value)
 		}
+		d.request.Body = variants[i].Body
 	}
 	to, err := t.endpointFor(step)
 	if err != nil {

@@ -526,9 +526,11 @@ func (d *dispatcher) compose(a *try) (host string, request []byte, err error) {
 	}
 	headers := a.headers
 	if headers == nil {
-		if headers, err = d.stage.profile.Sign(a.message, a.keys); err != nil {
+		sealed, err := d.stage.profile.Sign(a.message, a.keys)
+		if err != nil {
 			return "", nil, err
 		}
+		headers, a.message.Body = sealed.Headers, sealed.Body
 	}
 	a.request = wire.Request{Method: cmp.Or(a.message.Method, "POST"), Target: u.RequestURI(), Host: u.Host, Headers: headers, Body: a.message.Body}
 	if d.edit != nil {

@@ -88,7 +88,7 @@ func newOrder(t Target, p Plan) (*order, error) {
 func signatureHeaders(p *profile.Profile) []string {
 	var names []string
 	for _, s := range p.Schemes() {
-		if !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, s.Header) }) {
+		if s.Header != "" && !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, s.Header) }) {
 			names = append(names, s.Header)
 		}
 	}
@@ -299,17 +299,19 @@ func (m *maker) fresh(c Class, h hit, at time.Time) {
 func (m *maker) render(s *profile.Stamper, c Class, at time.Time) {
 	b := append(m.request[:0], m.order.request...)
 	b = s.AppendPlain(b, m.id, m.stamp, at)
+	body := m.body
 	switch c {
 	case Unsigned:
 	case Malformed:
 		b = append(b, m.garbage...)
 	default:
+		body = s.Seal(m.id, m.stamp, m.body)
 		b = s.AppendSignatures(b, m.id, m.stamp, m.body)
 	}
 	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, int64(len(m.body)), 10)
+	b = strconv.AppendInt(b, int64(len(body)), 10)
 	b = append(b, "\r\n\r\n"...)
-	m.request = append(b, m.body...)
+	m.request = append(b, body...)
 }
 
 // headersOf are the header lines of a request that a maker has made, but those that

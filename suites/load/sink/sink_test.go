@@ -98,16 +98,16 @@ func (h *house) delivery(t testing.TB, path, id, body string, at time.Time) []by
 func (h *house) signed(t testing.TB, path, id, body string, at time.Time, keys profile.Keys) []byte {
 	t.Helper()
 	m := profile.Message{ID: id, Timestamp: h.p.Stamp(at), Method: "POST", URL: h.scheme() + h.addr + path, Body: []byte(body)}
-	headers, err := h.p.Sign(m, keys)
+	sealed, err := h.p.Sign(m, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", path, h.addr, len(body))
-	for _, x := range headers {
+	fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", path, h.addr, len(sealed.Body))
+	for _, x := range sealed.Headers {
 		fmt.Fprintf(&b, "%s: %s\r\n", x.Name, x.Value)
 	}
-	fmt.Fprintf(&b, "\r\n%s", body)
+	fmt.Fprintf(&b, "\r\n%s", sealed.Body)
 	return b.Bytes()
 }
 

@@ -88,9 +88,17 @@ func explainSchemes(b *page, p *profile.Profile) {
 		case s.Spare:
 			kind = "in the place of the main one"
 		}
-		b.facts("signature", s.Name, "", kind, "header", s.Header, "value", s.Value, "joined by", joint(s.JoinedBy), "signs", s.Signs,
+		b.facts("signature", s.Name, "", kind, "header", s.Header, "stands in", elsewhere(s), "value", s.Value, "joined by", joint(s.JoinedBy), "signs", s.Signs,
 			"algorithm", s.Algorithm, "encoding", s.Encoding, "key", keyFacts(s.Key))
 	}
+}
+
+// elsewhere is where a signature stands that stands in no header.
+func elsewhere(s profile.Scheme) string {
+	if s.Header != "" {
+		return ""
+	}
+	return s.Place()
 }
 
 func keyFacts(k *profile.Key) string {
@@ -175,11 +183,12 @@ func explainExample(b *page, p *profile.Profile, e profile.Worked) {
 	if p.Signed() && p.Signature.Signs != "" {
 		lines = append(lines, "signed bytes: "+string(p.Signature.Content(e.Message)))
 	}
-	lines = append(lines, "", e.Method+" "+e.URL)
-	for _, h := range e.Headers {
+	sent := e.Sealed.Incoming(e.Message)
+	lines = append(lines, "", sent.Method+" "+sent.URL)
+	for _, h := range sent.Headers {
 		lines = append(lines, h.Name+": "+h.Value)
 	}
-	b.lines(append(lines, "", string(e.Body)))
+	b.lines(append(lines, "", string(sent.Body)))
 }
 
 // profileAsJSON is the fields of a profile's file, and what it lacks.

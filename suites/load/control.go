@@ -65,7 +65,7 @@ func (w *Witness) request(class attack.Class) (r wire.Request, token string, err
 	if err != nil {
 		return wire.Request{}, "", fmt.Errorf("sign a delivery under profile %s: %w", p.Name, err)
 	}
-	r = wire.Request{Method: "POST", Target: wire.OriginForm(u), Host: u.Host, Headers: append(headers, sealed.Headers...), Body: sealed.Body}
+	r = wire.Request{Method: "POST", Target: profile.WithQuery(wire.OriginForm(u), sealed.Query), Host: u.Host, Headers: append(headers, sealed.Headers...), Body: sealed.Body}
 	return r, m.ID, nil
 }
 

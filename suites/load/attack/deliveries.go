@@ -38,7 +38,7 @@ type order struct {
 	bodies  []bodyForm
 	weights []float64 // of the bodies, cumulated
 	over    bodyForm
-	request string // the request line and the Host line
+	host    string // its line
 	garbage string // the lines of signatures that cannot be read
 	late    time.Duration
 	ring    *ring // nil where nothing is sent again
@@ -78,7 +78,7 @@ func newOrder(t Target, p Plan) (*order, error) {
 	if ts := t.Profile.Timestamp; ts != nil {
 		o.late = ts.Tolerance + time.Minute
 	}
-	o.request = fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\n", wire.OriginForm(t.URL), t.URL.Host)
+	o.host = "Host: " + t.URL.Host + "\r\n"
 	for _, name := range signatureHeaders(t.Profile) {
 		o.garbage += name + ": !not a signature!\r\n"
 	}
@@ -93,6 +93,25 @@ func signatureHeaders(p *profile.Profile) []string {
 		}
 	}
 	return names
+}
+
+// signer signs what is sent with one set of keys, and begins the request of it.
+type signer struct {
+	*profile.Stamper
+	line string // the request line, with the secret where that stands in the query
+}
+
+// line is a request line, with parameters that carry a secret.
+func (o *order) line(query string) string {
+	return "POST " + profile.WithQuery(wire.OriginForm(o.target.URL), query) + " HTTP/1.1\r\n"
+}
+
+func (o *order) signer(keys profile.Keys) (signer, error) {
+	s, err := o.stamper(keys)
+	if err != nil {
+		return signer{}, err
+	}
+	return signer{s, o.line(s.Query())}, nil
 }
 
 // stamper signs what is sent with the given keys.
@@ -215,8 +234,9 @@ func (o *order) largest() int {
 type maker struct {
 	*order
 	now   func() time.Time // the clock that deliveries are stamped by, where there is an own one
-	ours  *profile.Stamper
-	other *profile.Stamper
+	ours  signer
+	other signer
+	bare  string // the request line of what carries no signature
 	pcg   *rand.PCG
 	rand  *rand.Rand
 
@@ -228,11 +248,12 @@ func (o *order) maker(now func() time.Time) (*maker, error) {
 	m := &maker{order: o, now: now, pcg: rand.NewPCG(0, 0)}
 	m.rand = rand.New(m.pcg)
 	var err error
-	if m.ours, err = o.stamper(o.target.Keys); err != nil {
+	m.bare = o.line("")
+	if m.ours, err = o.signer(o.target.Keys); err != nil {
 		return nil, err
 	}
 	if o.target.Profile.Signed() {
-		m.other, err = o.stamper(o.target.Other)
+		m.other, err = o.signer(o.target.Other)
 	}
 	return m, err
 }
@@ -296,22 +317,25 @@ func (m *maker) fresh(c Class, h hit, at time.Time) {
 }
 
 // render writes the request.
-func (m *maker) render(s *profile.Stamper, c Class, at time.Time) {
-	b := append(m.request[:0], m.order.request...)
+func (m *maker) render(s signer, c Class, at time.Time) {
+	line, signed := s.line, c != Unsigned && c != Malformed
+	if !signed {
+		line = m.bare
+	}
+	b := append(m.request[:0], line...)
+	b = append(b, m.host...)
 	b = s.AppendPlain(b, m.id, m.stamp, at)
-	body := m.body
-	switch c {
-	case Unsigned:
-	case Malformed:
+	if c == Malformed {
 		b = append(b, m.garbage...)
-	default:
-		body = s.Seal(m.id, m.stamp, m.body)
+	}
+	if signed {
 		b = s.AppendSignatures(b, m.id, m.stamp, m.body)
+		m.body = s.Seal(m.id, m.stamp, m.body)
 	}
 	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, int64(len(body)), 10)
+	b = strconv.AppendInt(b, int64(len(m.body)), 10)
 	b = append(b, "\r\n\r\n"...)
-	m.request = append(b, body...)
+	m.request = append(b, m.body...)
 }
 
 // headersOf are the header lines of a request that a maker has made, but those that

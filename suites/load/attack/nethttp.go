@@ -103,7 +103,7 @@ func (c *nethttp) do(request []byte, body int, deadline time.Time) (answer, bool
 	defer cancel()
 	// An early answer returns before net/http has done with the body.
 	written := &watched{r: bytes.NewReader(bytes.Clone(request[len(request)-body:]))}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.String(), onceReader{written})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url.Scheme+"://"+c.url.Host+targetOf(request), onceReader{written})
 	if err != nil {
 		return answer{}, false, err
 	}
@@ -126,6 +126,13 @@ func (c *nethttp) do(request []byte, body int, deadline time.Time) (answer, bool
 	}
 	a.body = c.buf
 	return a, true, nil
+}
+
+// targetOf is what the request line names.
+func targetOf(request []byte) string {
+	_, rest, _ := bytes.Cut(request, []byte(" "))
+	target, _, _ := bytes.Cut(rest, []byte(" "))
+	return string(target)
 }
 
 // drain reads a body, and keeps its beginning where it is looked at.

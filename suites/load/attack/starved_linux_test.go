@@ -105,7 +105,7 @@ func TestQuietRunIsValid(t *testing.T) {
 		if len(m.Invalid) == 0 {
 			return
 		}
-		if late < time.Millisecond {
+		if late < 250*time.Microsecond { // a machine of its own is late by 100 us or less
 			t.Fatalf("%q, and the machine was not busy: a timer was late by %s", m.Invalid, late)
 		}
 	}

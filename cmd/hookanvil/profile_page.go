@@ -175,11 +175,11 @@ func explainExample(b *page, p *profile.Profile, e profile.Worked) {
 	if p.Signed() && p.Signature.Signs != "" {
 		lines = append(lines, "signed bytes: "+string(p.Signature.Content(e.Message)))
 	}
-	lines = append(lines, "", e.Method+" "+e.URL)
-	for _, h := range e.Headers {
+	lines = append(lines, "", e.Method+" "+e.Sealed.Incoming(e.Message).URL)
+	for _, h := range e.Sealed.Headers {
 		lines = append(lines, h.Name+": "+h.Value)
 	}
-	b.lines(append(lines, "", string(e.Body)))
+	b.lines(append(lines, "", string(e.Sealed.Body)))
 }
 
 // profileAsJSON is the fields of a profile's file, and what it lacks.

@@ -134,8 +134,11 @@ func (d *delivery) fillBody(step scenarios.Step) error {
 	}
 	template = p.Carrying(template)
 	if step.Size > 0 {
-		size := step.Size + len(template) - len(p.Fill(template, d.Message))
-		padding, err := padded([]byte(template), size)
+		length, err := d.lengthOf(template)
+		if err != nil {
+			return err
+		}
+		padding, err := padded([]byte(template), step.Size+len(template)-length)
 		if err != nil {
 			return err
 		}
@@ -144,6 +147,17 @@ func (d *delivery) fillBody(step scenarios.Step) error {
 	d.template = template
 	d.Body = []byte(p.Fill(template, d.Message))
 	return nil
+}
+
+// lengthOf is how long a body is once it is filled in and sealed.
+func (d *delivery) lengthOf(template string) (int, error) {
+	p, m := d.subject.Profile, d.Message
+	m.Body = []byte(p.Fill(template, m))
+	if !p.Signature.InBody() {
+		return len(m.Body), nil
+	}
+	sealed, err := p.Sign(m, d.keys)
+	return len(sealed.Body), err
 }
 
 // padded makes a JSON object larger without changing what it says, by a last

@@ -67,6 +67,8 @@ var mutations = mutationTable{
 	{word("body", "tail-changed", "has the last kilobyte of its body changed after signing"), afterSigning, []string{"signed-body"}, body(changeTail)},
 	{word("body", "invalid-utf8", "is signed over U+FFFD and sent with bytes that are not UTF-8 in its place"), afterSigning, []string{"signed-body"},
 		body(func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\ufffd"), []byte{0xff}) })},
+	{wordWith("body", "signed-datum", scenarios.Number, "has one of the data that its signature covers changed after signing: the first, the second and so on, and round again"), afterSigning, []string{"signed-data"},
+		func(d *delivery, arg any) { d.alterDatum(arg.(int)) }},
 
 	// The key.
 	{word("key", "wrong", "is signed with a key of the right form that nobody issued"), whileSigning, nil, strangersKeys},
@@ -147,11 +149,11 @@ var mutations = mutationTable{
 			d.signings = repeated(d.signings, arg.(int))
 		}},
 	{word("signature", "reordered", "has the parts of its signature header in the reverse order"), afterSigning, []string{"timestamp-in-signature"}, reverseParts},
-	{word("signature", "twice-wrong-first", "has a second signature header line, a wrong one before the right one"), afterSigning, nil, secondSignature(true)},
-	{word("signature", "twice-wrong-last", "has a second signature header line, a wrong one behind the right one"), afterSigning, nil, secondSignature(false)},
-	{wordWith("signature", "under", scenarios.Text, "carries its signature under another header's name"), afterSigning, nil,
+	{word("signature", "twice-wrong-first", "has a second signature header line, a wrong one before the right one"), afterSigning, []string{"signature-beside-body"}, secondSignature(true)},
+	{word("signature", "twice-wrong-last", "has a second signature header line, a wrong one behind the right one"), afterSigning, []string{"signature-beside-body"}, secondSignature(false)},
+	{wordWith("signature", "under", scenarios.Text, "carries its signature under another header's name"), afterSigning, []string{"signature-beside-body"},
 		func(d *delivery, arg any) { d.rename(d.signatureHeader(), arg.(string)) }},
-	{word("signature", "in-query", "carries its signature in the query instead of the header"), afterSigning, nil, signatureInQuery},
+	{word("signature", "in-query", "carries its signature in the query instead of the header"), afterSigning, []string{"signature-beside-body"}, signatureInQuery},
 
 	// The secret itself, where that is sent in the place of a signature.
 	{word("credential", "missing", "carries no credential"), afterSigning, nil, func(d *delivery, _ any) { d.dropSignatures() }},

@@ -160,8 +160,11 @@ func judgeQuietFor(t *trial, d *delivery, arg any) finding {
 // trait reads what the attempts of a delivery have in common, or not.
 var traits = map[string]func(t *trial, a *attempt) string{
 	"id": func(_ *trial, a *attempt) string { return a.id },
-	// A timestamp that stands in the body is no part of what must stay the same.
-	"body":      func(t *trial, a *attempt) string { return string(t.subject.Profile.Restamp(a.request.Body, "0")) },
+	// A timestamp or a signature that stands in the body is no part of what must stay the same.
+	"body": func(t *trial, a *attempt) string {
+		p := t.subject.Profile
+		return string(p.Unsealed(p.Restamp(a.request.Body, "0")))
+	},
 	"target":    func(_ *trial, a *attempt) string { return a.request.Target },
 	"timestamp": func(_ *trial, a *attempt) string { return a.stamp },
 	"event": func(t *trial, a *attempt) string {
@@ -169,7 +172,7 @@ var traits = map[string]func(t *trial, a *attempt) string{
 	},
 	"content-type": func(_ *trial, a *attempt) string { return a.request.Headers.Get("Content-Type") },
 	"signature": func(t *trial, a *attempt) string {
-		return a.request.Headers.Get(t.subject.Profile.Signature.Header)
+		return t.subject.Profile.Signature.Written(a.request.Headers, a.request.Body)
 	},
 }
 
@@ -190,7 +193,7 @@ func judgeSame(t *trial, d *delivery, arg any) finding {
 			switch {
 			case was == is:
 			case name == "body":
-				return failed("the body of attempt %d differs from that of the first: %s", a.n, differs(first.request.Body, a.request.Body))
+				return failed("the body of attempt %d differs from that of the first: %s", a.n, differs(was, is))
 			default:
 				return failed("the %s of attempt %d is %s, and that of the first was %s", name, a.n, quote(is), quote(was))
 			}
@@ -200,12 +203,12 @@ func judgeSame(t *trial, d *delivery, arg any) finding {
 }
 
 // differs tells where two bodies part.
-func differs(a, b []byte) string {
+func differs(a, b string) string {
 	i := 0
 	for i < min(len(a), len(b)) && a[i] == b[i] {
 		i++
 	}
-	cut := func(b []byte) string { return quote(string(b[max(i-10, 0):min(i+30, len(b))])) }
+	cut := func(b string) string { return quote(b[max(i-10, 0):min(i+30, len(b))]) }
 	return fmt.Sprintf("at byte %d, %s became %s", i, cut(a), cut(b))
 }
 

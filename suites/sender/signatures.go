@@ -20,7 +20,7 @@ var signatureExpectations = expectationTable{
 		judge: each(func(t *trial, a *attempt, _ any) finding { return t.verified(a, a.next) })},
 	{Entry: word("not-signed-by-old", "signs no more with the secret from before the rotation"), needs: []string{"rotation"}, judge: each(judgeNotOld)},
 	{Entry: word("not-default-key", "signs with no key that anybody could guess: empty, well-known, or the secret's text where it is to be decoded"), needs: []string{"hmac"}, judge: each(judgeDefaultKey)},
-	{Entry: namesOf("covers", []string{"id", "timestamp", "body"}, "covers these parts with its signature"), needs: []string{"secret"}, judge: judgeCovers},
+	{Entry: namesOf("covers", []string{"id", "timestamp", "body", "data"}, "covers these parts with its signature"), needs: []string{"secret"}, judge: judgeCovers},
 	{Entry: word("no-weak-signature", "sends no signature of a broken algorithm beside the strong one"), needs: []string{"signature"}, judge: each(judgeWeak)},
 	{Entry: word("secret-strength", "invents secrets of 24 to 64 bytes that do not repeat themselves"), needs: []string{"issued-secret"}, absent: true, judge: judgeStrength},
 	{Entry: word("secrets-differ", "invents another secret for every endpoint"), needs: []string{"issued-secret"}, absent: true, judge: judgeSecretsDiffer},
@@ -119,56 +119,77 @@ func judgeCovers(t *trial, s scope, arg any) finding {
 			return failed("%s: its signature does not verify: %s%s", a.name(), a.active, t.diagnosis(a, a.active))
 		}
 		for _, part := range arg.([]string) {
-			changed, ok := changePart(t.subject.Profile, a, part)
-			if !ok {
+			changed := changePart(t.subject.Profile, a, part)
+			if len(changed) == 0 {
 				return inconclusive("%s: the profile has no %s that a signature could cover", a.name(), part)
 			}
-			if _, err := t.subject.Profile.Verify(changed, a.delivery.to.keys, a.whole); err == nil {
-				return failed("%s: its signature verifies although its %s was changed", a.name(), part)
+			for _, c := range changed {
+				if _, err := t.subject.Profile.Verify(c.in, a.delivery.to.keys, a.whole); err == nil {
+					return failed("%s: its signature verifies although its %s was changed", a.name(), c.what)
+				}
 			}
 		}
 	}
 	return passed()
 }
 
-// changePart returns a request that differs in one part.
-func changePart(p *profile.Profile, a *attempt, part string) (profile.Incoming, bool) {
+// changed is a request that differs in one part.
+type changed struct {
+	what string
+	in   profile.Incoming
+}
+
+// changePart returns requests each of which differs in one part. There are none where
+// the profile has no such part, or the request does not show it.
+func changePart(p *profile.Profile, a *attempt, part string) (all []changed) {
 	in := a.incoming()
 	in.Headers = in.Headers.Clone()
-	in.Body = bytes.Clone(in.Body)
+	alter := func(what, pointer string) {
+		if body, ok := profile.Alter(in.Body, pointer); ok {
+			all = append(all, changed{what, profile.Incoming{Method: in.Method, URL: in.URL, Headers: in.Headers, Body: body}})
+		}
+	}
 	switch {
 	case part == "body":
-		in.Body = append(in.Body, ' ')
+		in.Body = append(bytes.Clone(in.Body), ' ')
+	case part == "data":
+		for _, pointer := range p.Data() {
+			alter("datum at "+pointer+" of the body", pointer)
+		}
+		return all
 	case part == "id" && p.ID != nil && p.ID.Header != "":
 		in.Headers.Set(p.ID.Header, a.id+"x")
-	case part == "id" && p.ID != nil && a.id != "":
-		in.Body = bytes.Replace(in.Body, []byte(a.id), []byte(a.id+"x"), 1)
+	case part == "id" && p.ID != nil:
+		alter(part, p.ID.JSON)
+		return all
 	case part == "timestamp" && p.Timestamp != nil:
-		return changeStamp(p, a, in)
-	default:
-		return in, false
+		changeStamp(p, a, &in)
 	}
-	return in, true
+	if same(in, a.incoming()) {
+		return nil
+	}
+	return []changed{{part, in}}
+}
+
+func same(a, b profile.Incoming) bool {
+	return bytes.Equal(a.Body, b.Body) && slices.Equal(a.Headers, b.Headers)
 }
 
 // changeStamp moves the timestamp by a second, which keeps it fresh.
-func changeStamp(p *profile.Profile, a *attempt, in profile.Incoming) (profile.Incoming, bool) {
+func changeStamp(p *profile.Profile, a *attempt, in *profile.Incoming) {
 	at, err := p.Moment(a.stamp)
 	if err != nil {
-		return in, false
+		return
 	}
 	stamp := p.Stamp(at.Add(-time.Second))
-	if p.Timestamp.JSON != "" {
+	switch header := p.Signature.Header; {
+	case p.Timestamp.JSON != "":
 		in.Body = p.Restamp(in.Body, stamp)
-		return in, true
-	}
-	if p.Timestamp.Header != "" {
+	case p.Timestamp.Header != "":
 		in.Headers.Set(p.Timestamp.Header, stamp)
-		return in, true
+	default:
+		in.Headers.Set(header, strings.Replace(in.Headers.Get(header), a.stamp, stamp, 1))
 	}
-	header := p.Signature.Header
-	in.Headers.Set(header, strings.Replace(in.Headers.Get(header), a.stamp, stamp, 1))
-	return in, true
 }
 
 func judgeWeak(t *trial, a *attempt, _ any) finding {

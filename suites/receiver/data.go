@@ -1,0 +1,37 @@
+package receiver
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hookanvil/hookanvil/fixtures/profile"
+	"github.com/hookanvil/hookanvil/reports"
+	"github.com/hookanvil/hookanvil/scenarios"
+)
+
+// alterDatum changes one of the data that the signature covers.
+func (d *delivery) alterDatum(n int) {
+	p := d.subject.Profile
+	data := p.Data()
+	d.request.Body, _ = profile.Alter(d.request.Body, data[(max(n, 1)-1)%len(data)])
+	if id := p.DeliveryID(d.request.Headers, d.request.Body); id != d.ID {
+		d.tokens = append(d.tokens, id)
+	}
+}
+
+// signedData judges, for each of the data that the signature covers, a delivery in which
+// it was changed: a case of its own, between its controls.
+func (t *trial) signedData(ctx context.Context) finding {
+	whole := t.c
+	defer func() { t.c = whole }()
+	for i, pointer := range t.subject.Profile.Data() {
+		t.c = whole
+		t.c.Measure, t.c.Expect = "", scenarios.Expect{{Name: "rejected"}}
+		t.c.Send = scenarios.Steps{{Mutate: &scenarios.Mutation{Part: "body", Word: scenarios.Word{Name: "signed-datum", Arg: i + 1}}}}
+		if f := t.judge(ctx); f.verdict != reports.Pass {
+			f.reason = fmt.Sprintf("with another text at %s of the body: %s", pointer, f.reason)
+			return f
+		}
+	}
+	return passed()
+}

@@ -118,6 +118,8 @@ func stampFacts(t *profile.Timestamp) string {
 		where = "header " + t.Header
 	case t.JSON != "":
 		where = "at " + t.JSON + " in the body"
+	case t.Claim != "":
+		where = "the token's claim " + t.Claim
 	}
 	text := where + ", " + map[string]string{"s": "in seconds", "ms": "in milliseconds", "rfc3339": "as RFC 3339 has it"}[t.Unit]
 	if t.Tolerance > 0 {
@@ -176,10 +178,10 @@ func explainExample(b *page, p *profile.Profile, e profile.Worked) {
 		lines = append(lines, "signed bytes: "+string(p.Signature.Content(e.Message)))
 	}
 	lines = append(lines, "", e.Method+" "+e.URL)
-	for _, h := range e.Headers {
+	for _, h := range e.Sealed.Headers {
 		lines = append(lines, h.Name+": "+h.Value)
 	}
-	b.lines(append(lines, "", string(e.Body)))
+	b.lines(append(lines, "", string(e.Sealed.Body)))
 }
 
 // profileAsJSON is the fields of a profile's file, and what it lacks.

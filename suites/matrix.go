@@ -396,13 +396,13 @@ func belowHTTP(area string) bool { return area == "tls" || area == "mtls" }
 func topicOf(c scenarios.Case) string { return strings.TrimPrefix(c.Suite, roleOf(c)+"/") }
 
 // proven are those of the shipped profiles under which a role can be wrong: a receiver
-// must be able to tell forgeries, and a sender to sign. A secret in the query is a part
+// must be able to tell forgeries or to answer a handshake, and a sender to sign. A secret in the query is a part
 // of the URL that a sender was told.
 func proven(role string, names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		p, err := profiles.Get(name)
 		if role == receiverRole {
-			return err == nil && !p.Authentic()
+			return err == nil && !p.Authentic() && p.Challenge == nil
 		}
 		return err == nil && (!p.Signed() || p.Technique() == profile.SecretInQuery)
 	})

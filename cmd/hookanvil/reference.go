@@ -126,7 +126,7 @@ func welcome(o reference.Options, at premises, as suites.Settings, invented bool
 		kind = "A receiver that " + d.Sentence
 	}
 	fmt.Fprintf(&b, "%s, under profile %s:\n\n  %s%s\n\n", kind, o.Profile.Name, at.base, reference.HookPath)
-	if invented {
+	if invented && len(o.Keys) > 0 {
 		var exports string
 		secrets, exports = exportLines(o.Profile, o.Keys)
 		fmt.Fprintf(&b, "Its secret was invented for this run. Where you judge it from:\n\n%s\n", exports)
@@ -150,16 +150,16 @@ func welcome(o reference.Options, at premises, as suites.Settings, invented bool
 // run then finds them. Signatures that share a secret have one.
 func exportLines(p *profile.Profile, keys profile.Keys) (places []string, lines string) {
 	names := map[string]string{} // of variables, by secret
-	for _, s := range p.Schemes() {
-		for _, secret := range keys[s.Name] {
+	for _, name := range p.SecretNames() {
+		for _, secret := range keys[name] {
 			text := secret.Reveal()
 			if names[text] != "" {
 				continue
 			}
 			place, variable := "env:WEBHOOK_SECRET", "WEBHOOK_SECRET"
 			if len(names) > 0 {
-				variable += "_" + strings.ToUpper(strings.Map(alphanumeric, s.Name))
-				place = s.Name + "=env:" + variable
+				variable += "_" + strings.ToUpper(strings.Map(alphanumeric, name))
+				place = name + "=env:" + variable
 			}
 			names[text] = variable
 			places = append(places, place)

@@ -32,9 +32,10 @@ type delivery struct {
 	template string            // of the body
 	path     string            // of the request, escaped
 	query    string
-	secret   string     // of the query, where a parameter carries it
-	asked    string     // the challenge of a handshake
-	from     netip.Addr // where it comes from, if not from where everything does
+	secret   string        // of the query, where a parameter carries it
+	asked    profile.Asked // of a handshake
+	before   earlier       // the named deliveries of its case
+	from     netip.Addr    // where it comes from, if not from where everything does
 
 	later func() // a change that must wait until the headers are rendered
 
@@ -52,7 +53,7 @@ func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mut
 	if ref := before[step.Replay]; ref != nil {
 		return ref.again(step, mutated)
 	}
-	d := &delivery{subject: s, rand: r, now: time.Now(), path: wire.OriginPath(s.URL), query: s.URL.RawQuery}
+	d := &delivery{subject: s, rand: r, before: before, now: time.Now(), path: wire.OriginPath(s.URL), query: s.URL.RawQuery}
 	if err := d.draft(step, before); err != nil {
 		return nil, err
 	}

@@ -153,6 +153,7 @@ func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 	ctx, cancel := context.WithTimeout(ctx, firstOf(c.Timeout, time.Minute))
 	defer cancel()
 	t := j.newTrial(c)
+	defer func() { t.canary.close() }()
 	f := t.explained(ctx, t.judge(ctx))
 	result.Verdict, result.Reason = f.verdict, f.reason
 	if result.Verdict == reports.Fail && c.Level != scenarios.Must {
@@ -171,6 +172,7 @@ type trial struct {
 	named    earlier
 	sessions map[string]*session // by the name of the step
 	effects  *ledger
+	canary   *canary // nil where no request has named one
 	evidence []reports.Exchange
 	figures  []reports.Figure
 	broken   error // the journal could not be written

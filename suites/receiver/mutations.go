@@ -86,6 +86,7 @@ var mutations = mutationTable{
 		func(d *delivery, _ any) { d.signWith(d.subject.Other) }},
 	{word("key", "retired", "is signed with a key whose rotation has ended"), whileSigning, []string{"retired-key"},
 		func(d *delivery, _ any) { d.signWith(d.subject.Retired) }},
+	{word("key", "handed-over", "is signed with the secret that a handshake of the case has handed over"), whileSigning, []string{"handed-over-secret"}, keyHandedOver},
 	{word("key", "public-as-secret", "carries an HMAC keyed with the public key of the other scheme"), whileSigning, []string{"ed25519", "hmac"}, publicAsSecret},
 	{word("key", "sent-along", "is signed with a stranger's key, which it names in its own headers"), afterSigning, []string{"hmac"}, keySentAlong},
 
@@ -195,12 +196,18 @@ var mutations = mutationTable{
 	{word("credential", "twice-wrong-last", "carries a wrong credential behind the right one"), afterSigning, nil, secondCredential(false)},
 
 	// The handshake of the profile, in the place of a delivery.
-	{word("handshake", "honest", "is the profile's handshake"), afterSigning, nil, handshake(false, nil)},
+	{word("handshake", "honest", "is the profile's handshake"), afterSigning, nil, handshake(honestly)},
 	{word("handshake", "unsigned", "is the profile's handshake without its signature"), afterSigning, []string{"signed-handshake"},
-		func(d *delivery, _ any) { handshake(false, nil)(d, nil); d.dropSignatures() }},
-	{word("handshake", "forged", "is the profile's handshake, signed with a stranger's key"), afterSigning, []string{"signed-handshake"}, handshake(true, nil)},
+		func(d *delivery, _ any) { handshake(honestly)(d, nil); d.dropSignatures() }},
+	{word("handshake", "forged", "is the profile's handshake, signed with a stranger's key"), afterSigning, []string{"signed-handshake"},
+		handshake(asking{challenge: "{random}", known: "{known}", forged: true})},
 	{wordWith("handshake", "asking", scenarios.Text, "is the profile's handshake with a challenge of the scenario's"), afterSigning, []string{"free-challenge"},
-		func(d *delivery, arg any) { text := arg.(string); handshake(false, &text)(d, nil) }},
+		func(d *delivery, arg any) { handshake(asking{challenge: arg.(string), known: "{known}"})(d, nil) }},
+	{wordWith("handshake", "naming", scenarios.Text, "is the profile's handshake, and names the scenario's token, topic, origin or secret in the place of the right one"), afterSigning,
+		[]string{"known-handshake"}, naming},
+	{word("handshake", "unasked", "is the profile's handshake about something that nobody has asked for"), afterSigning, []string{"unasked-handshake"},
+		handshake(asking{challenge: "{random}", known: "{known}", unasked: true})},
+	{word("handshake", "in-delivery", "is an ordinary delivery that says what the profile's handshake says"), beforeSigning, []string{"canary"}, handshakeInDelivery},
 
 	// Where it comes from.
 	{word("address", "other", "comes from an address that is not admitted"), afterSigning, []string{"other-address"},

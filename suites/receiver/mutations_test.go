@@ -23,7 +23,7 @@ var arguments = map[string]any{
 	"timestamp shifted": -24 * time.Hour, "timestamp text": "{unix}.0", "timestamp rewritten": "{unix}.0",
 	"unsigned query": "test=true", "unsigned header": "X-Test: 1", "unsigned path": "{path}/", "unsigned content-type": "text/plain",
 	"forged content-type": "text/plain", "forged body": "{", "method is": "PUT",
-	"credential extended": "x", "credential under-scheme": "Token", "address claimed": "X-Real-IP: {listed}", "handshake asking": "{random}",
+	"credential extended": "x", "credential under-scheme": "Token", "address claimed": "X-Real-IP: {listed}", "handshake asking": "{random}", "handshake naming": "{random}",
 }
 
 // payloadsFor are the bodies without which a mutation of the body has nothing to change.
@@ -113,7 +113,7 @@ func checkMutation(t *testing.T, s *Subject, key string, step scenarios.Step, se
 	}
 	missesNothing := key == "id missing" && !slices.Contains(s.Profile.Require.Headers, s.Profile.ID.Header) && !s.Profile.IDSigned()
 	good := missesNothing || slices.Contains(goodSignatures, key) || slices.Contains(goodUnsigned, key) && !s.Profile.IDSigned()
-	good = good || d.asked != "" && slices.Contains([]string{"handshake honest", "handshake asking"}, key) && s.Profile.Challenge.Signed
+	good = good || slices.Contains([]string{"handshake honest", "handshake asking"}, key) && s.Profile.Challenge.Signed
 	if err := verify(s, d); (err == nil) != good {
 		t.Fatalf("%s: {%s} verifies: %v (%v)\n%s", s.Profile.Name, key, err == nil, err, d.request.Head())
 	}

@@ -130,8 +130,12 @@ func (t *trial) prepare(step scenarios.Step, mutated bool) ([]*delivery, error) 
 		n = max(step.Times, 1)
 	}
 	deliveries := make([]*delivery, n)
+	subject, err := t.naming(step)
+	if err != nil {
+		return nil, err
+	}
 	for i := range deliveries {
-		d, err := t.subject.compose(step, t.named, t.rand, mutated)
+		d, err := subject.compose(step, t.named, t.rand, mutated)
 		if err != nil {
 			return nil, err
 		}
@@ -143,6 +147,17 @@ func (t *trial) prepare(step scenarios.Step, mutated bool) ([]*delivery, error) 
 		deliveries[i] = d
 	}
 	return deliveries, nil
+}
+
+// naming is the subject, and where a handshake may name a URL the one that it names.
+func (t *trial) naming(step scenarios.Step) (*Subject, error) {
+	if step.Mutate == nil || step.Mutate.Part != "handshake" {
+		return &t.subject, nil
+	}
+	s := t.subject
+	var err error
+	s.callback, err = t.callback()
+	return &s, err
 }
 
 // changed makes sure that a mutation did what it says: that a signature which

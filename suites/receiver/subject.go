@@ -40,6 +40,8 @@ type Subject struct {
 	Answers Answers
 	Limits  Limits
 
+	callback string // the URL that requests name, where they do
+
 	Notes []string // what is odd about the above, and prevents nothing
 }
 

@@ -130,17 +130,29 @@ var capabilities = capabilityTable{
 		func(s *Subject) bool { return s.stranger(unlisted...).IsValid() }, lacksStranger},
 	{word("", "resembling-address", "is known by constant addresses, and the run can send from one that begins alike"),
 		func(s *Subject) bool { return s.stranger(s.resembling()...).IsValid() }, lacksStranger},
-	{word("", "handshake", "has a handshake"),
-		func(s *Subject) bool { return s.Profile.Challenge != nil }, profileLacks("has no handshake that is known")},
+	{word("", "handshake", "has a handshake, and the run knows what it must name"), hasHandshake, lacksHandshake},
 	{word("", "signed-handshake", "signs its handshake"),
-		func(s *Subject) bool { return s.Profile.Challenge != nil && s.Profile.Challenge.Signed }, profileLacks("signs no handshake")},
+		ofHandshake(func(p *profile.Profile) bool { return p.Challenge.Signed }), profileLacks("signs no handshake")},
 	{word("", "free-challenge", "has a handshake whose challenge is shown again, and may be any text"),
-		func(s *Subject) bool {
-			c := s.Profile.Challenge
-			return c != nil && c.Header == "" && strings.Contains(c.Answer.Body, "{challenge}")
-		}, profileLacks("has no challenge that is shown again in a body")},
+		ofHandshake(func(p *profile.Profile) bool {
+			return p.Challenge.Invents() && p.Challenge.Header == "" && strings.Contains(p.Challenge.Answer.Body, "{challenge}")
+		}), profileLacks("has no challenge that is shown again in a body")},
 	{word("", "varied-challenge", "has a handshake that is answered by what it asks"),
-		func(s *Subject) bool { return s.Profile.Challenge != nil && s.Profile.Challenge.Method != "HEAD" }, profileLacks("has no challenge that is answered by what it asks")},
+		ofHandshake(func(p *profile.Profile) bool { return p.Challenge.Invents() && !p.Challenge.Answer.Empty }), profileLacks("has no challenge that is answered by what it asks")},
+	{word("", "known-handshake", "has a handshake that names something which the endpoint must know"),
+		ofHandshake(func(p *profile.Profile) bool { return p.Challenge.Known != nil }), profileLacks("has no handshake that names what the endpoint must know")},
+	{word("", "named-handshake", "has a handshake that names a token, a topic or an origin"),
+		ofHandshake(func(p *profile.Profile) bool { return p.Challenge.Known != nil && !p.HandsOver() }), profileLacks("has no handshake that names a token, a topic or an origin")},
+	{word("", "named-parameter", "has a handshake whose query names a token or a topic"),
+		ofHandshake(func(p *profile.Profile) bool {
+			return p.Challenge.Known != nil && p.Challenge.Known.Query != ""
+		}), profileLacks("has no handshake whose query names a token or a topic")},
+	{word("", "unasked-handshake", "has a handshake that may be about something which the endpoint has not asked for"),
+		ofHandshake(func(p *profile.Profile) bool { return p.Challenge.Unasked != "" }), profileLacks("has no handshake that may be about something else")},
+	{word("", "handed-over-secret", "hands its secret over in its handshake"),
+		ofHandshake((*profile.Profile).HandsOver), profileLacks("hands over no secret")},
+	{word("", "canary", "names a URL in its handshake, which anybody could have sent, and the target can reach ours"),
+		func(s *Subject) bool { return hasCanary(s) && !s.Profile.Signed() }, lacksCanary},
 	{word("", "signed-body", "signs the body"),
 		func(s *Subject) bool { return s.Profile.BodySigned() }, profileLacks("does not sign the body")},
 	{word("", "signed-data", "signs single data of the body, and not all of it"),

@@ -152,7 +152,7 @@ func (flooding) Exclusive(scenarios.Case) bool      { return true }
 
 // underEitherLoad makes the judge of a sender that the cases need.
 func underEitherLoad(s sender.Subject, c Config, w witness, judge func() (wholeSender, error)) (Judge, error) {
-	flood := load.NewSenderJudge(sendingUnderLoad(s, c.Load), load.Recorder{Observe: w.observe, Absorb: w.absorb})
+	flood := load.NewSenderJudge(sendingUnderLoad(s, c.Load), w.recorder())
 	if len(c.Cases) > 0 && !slices.ContainsFunc(c.Cases, func(one scenarios.Case) bool { return !isLoad(one) }) {
 		return flooding{flood}, nil
 	}

@@ -77,6 +77,8 @@ func TestExitCodeOfAnAbsorption(t *testing.T) {
 		{reports.Absorption{Refused: 1}, reports.ExitFailed},
 		{reports.Absorption{Verified: 1, Broken: map[string]int64{"malformed": 1}}, reports.ExitFailed},
 		{reports.Absorption{Verified: 1, Broken: map[string]int64{"silent": 1}}, reports.ExitPassed},
+		{reports.Absorption{Verified: 1, Broken: map[string]int64{reports.NoCertificate: 1}}, reports.ExitFailed},
+		{reports.Absorption{Broken: map[string]int64{reports.StrangeCertificate: 1}}, reports.ExitFailed},
 		{reports.Absorption{Verified: 3, Duplicates: 1}, reports.ExitPassed},
 		{reports.Absorption{Verified: 3, Duplicates: 2}, reports.ExitFailed},
 		{reports.Absorption{Verified: 1, Expected: &one, Lost: &none}, reports.ExitPassed},

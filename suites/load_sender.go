@@ -31,7 +31,7 @@ func sendingUnderLoad(s sender.Subject, d Declared) load.SenderSubject {
 	case s.PublicURL != nil:
 		subject.Base = s.PublicURL.String() // what stands in front speaks TLS, or does not
 	case told:
-		subject.Authority = s.Authority
+		subject.Authority, subject.Clients = s.Authority, s.ClientRoots
 	}
 	if s.Register == nil && s.Trigger != nil && !s.Trigger.Has("url") {
 		subject.Path = s.Path

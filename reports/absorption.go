@@ -136,13 +136,23 @@ func (a Absorption) Unusable() int64 {
 	return a.Broken["malformed"] + a.Broken["unsupported"] + a.Broken["too-large"]
 }
 
-// ExitCode is that of a sink: failed where something was forged, unusable, lost, missing
-// or accepted more often than allowed, inconclusive where nothing arrived or losses that
+// Kinds of Broken connections that were refused for the client certificate.
+const (
+	NoCertificate      = "no-client-certificate"
+	StrangeCertificate = "strange-client-certificate"
+)
+
+// Strangers is how many connections were refused because they showed no client certificate,
+// or one that comes from somebody else.
+func (a Absorption) Strangers() int64 { return a.Broken[NoCertificate] + a.Broken[StrangeCertificate] }
+
+// ExitCode is that of a sink: failed where something was forged, unusable, of a stranger,
+// lost, missing or accepted more often than allowed, inconclusive where nothing arrived or losses that
 // were asked about could not be told.
 func (a Absorption) ExitCode(duplicates int64) int {
 	lost := a.Lost != nil && *a.Lost > 0 || a.Missing != nil && *a.Missing > 0
 	switch {
-	case a.Refused+a.Unusable() > 0 || a.Duplicates > duplicates || lost:
+	case a.Refused+a.Unusable()+a.Strangers() > 0 || a.Duplicates > duplicates || lost:
 		return ExitFailed
 	case a.Verified == 0, a.Untracked > 0, a.Expected != nil && a.Lost == nil:
 		return ExitInconclusive
@@ -183,7 +193,7 @@ func (t Terminal) WriteAbsorption(w io.Writer, a Absorption) error {
 	}
 	if len(a.Broken) > 0 {
 		glyph := s.paint(dim, "·")
-		if a.Unusable() > 0 {
+		if a.Unusable()+a.Strangers() > 0 {
 			glyph = s.glyph(Fail)
 		}
 		s.line("  %s %12s  no deliveries%s", glyph, "", tally(a.Broken))

@@ -77,6 +77,8 @@ func TestExitCodeOfAnAbsorption(t *testing.T) {
 		{reports.Absorption{Refused: 1}, reports.ExitFailed},
 		{reports.Absorption{Verified: 1, Broken: map[string]int64{"malformed": 1}}, reports.ExitFailed},
 		{reports.Absorption{Verified: 1, Broken: map[string]int64{"silent": 1}}, reports.ExitPassed},
+		{reports.Absorption{Verified: 1, Broken: map[string]int64{reports.NoCertificate: 1}}, reports.ExitFailed},
+		{reports.Absorption{Broken: map[string]int64{reports.StrangeCertificate: 1}}, reports.ExitFailed},
 		{reports.Absorption{Verified: 3, Duplicates: 1}, reports.ExitPassed},
 		{reports.Absorption{Verified: 3, Duplicates: 2}, reports.ExitFailed},
 		{reports.Absorption{Verified: 1, Expected: &one, Lost: &none}, reports.ExitPassed},
@@ -131,6 +133,35 @@ func TestAbsorptionsAreJournalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if diff := cmp.Diff([]reports.Result{result}, whole.Results); diff != "" || whole.State != reports.Complete {
+		t.Errorf("%s (-want +got):\n%s", whole.State, diff)
+	}
+}
+
+// So is what was measured of a load, of which the last counts: effects are looked up later.
+func TestMeasurementsAreJournalled(t *testing.T) {
+	m := sampleMeasurement()
+	first := m
+	first.Total.Effects, first.Total.Accepted = nil, 1
+	result := reports.Result{ID: "load/latency/p99", Title: "It answers in time", Level: "should", Verdict: reports.Pass, Load: m.Compact()}
+	var lines bytes.Buffer
+	j, err := reports.NewJournal(&lines, reports.Run{Schema: reports.Schema}, []reports.Planned{{ID: result.ID, Title: result.Title, Level: result.Level}})
+	must(t, err)
+	must(t, j.Measure(result.ID, first))
+	must(t, j.Measure(result.ID, m))
+	if text := lines.String(); !strings.Contains(text, m.Total.Latency["accepted"].HDR) || !strings.Contains(text, `"at_s":1`) {
+		t.Errorf("journalled without histograms or series: %s", text)
+	}
+	cut, err := reports.ReadJournal(strings.NewReader(lines.String()))
+	must(t, err)
+	got := cut.Results[0]
+	if diff := cmp.Diff(result.Load, got.Load); diff != "" || got.Verdict != reports.Inconclusive || !strings.HasPrefix(got.Reason, "not judged") {
+		t.Errorf("cut short: %s: %s (-want +got):\n%s", got.Verdict, got.Reason, diff)
+	}
+	must(t, j.Record(result))
+	must(t, j.Close(reports.Complete, began, nil))
+	whole, err := reports.ReadJournal(&lines)
+	must(t, err)
 	if diff := cmp.Diff([]reports.Result{result}, whole.Results); diff != "" || whole.State != reports.Complete {
 		t.Errorf("%s (-want +got):\n%s", whole.State, diff)
 	}

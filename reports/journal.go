@@ -21,7 +21,7 @@ import (
 // A journal is a text file of one JSON object a line:
 //
 //	{"crc":"1c291ca3","record":{"kind":"header", ...}}       the run, and the cases that are planned
-//	{"crc":"9ae0daaf","record":{"kind":"observation", ...}}  an exchange, or what was absorbed, before it influences a verdict
+//	{"crc":"9ae0daaf","record":{"kind":"observation", ...}}  an exchange, or what was absorbed or measured, before it influences a verdict
 //	{"crc":"5d3a7a0e","record":{"kind":"result", ...}}       the judgement of one case
 //	{"crc":"e8b7be43","record":{"kind":"end", ...}}          how the run ended, the count and the SHA-256 of all lines before
 //
@@ -38,16 +38,17 @@ type Planned struct {
 
 // record is one line of a journal. Which fields are set depends on the kind.
 type record struct {
-	Kind     string      `json:"kind"`
-	Schema   string      `json:"schema,omitempty"`   // header
-	Run      *Run        `json:"run,omitempty"`      // header, without results; end: state, ended, notes
-	Planned  []Planned   `json:"planned,omitempty"`  // header
-	Case     string      `json:"case,omitempty"`     // observation
-	Exchange *Exchange   `json:"exchange,omitempty"` // observation, or
-	Absorbed *Absorption `json:"absorbed,omitempty"` // observation
-	Result   *Result     `json:"result,omitempty"`   // result
-	Lines    int         `json:"lines,omitempty"`    // end: lines before this one
-	Digest   string      `json:"digest,omitempty"`   // end: SHA-256 of the lines before this one
+	Kind     string       `json:"kind"`
+	Schema   string       `json:"schema,omitempty"`   // header
+	Run      *Run         `json:"run,omitempty"`      // header, without results; end: state, ended, notes
+	Planned  []Planned    `json:"planned,omitempty"`  // header
+	Case     string       `json:"case,omitempty"`     // observation
+	Exchange *Exchange    `json:"exchange,omitempty"` // observation, or
+	Absorbed *Absorption  `json:"absorbed,omitempty"` // observation, or
+	Measured *Measurement `json:"measured,omitempty"` // observation
+	Result   *Result      `json:"result,omitempty"`   // result
+	Lines    int          `json:"lines,omitempty"`    // end: lines before this one
+	Digest   string       `json:"digest,omitempty"`   // end: SHA-256 of the lines before this one
 }
 
 // Journal is the append-only record of a run, from which every report is derived.
@@ -136,6 +137,14 @@ func (j *Journal) Absorb(caseID string, a Absorption) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.write(record{Kind: "observation", Case: caseID, Absorbed: &a}, false)
+}
+
+// Measure records what was measured of a load, with its histograms and series. It is called
+// when Observe is; of several measurements of a case the last one counts.
+func (j *Journal) Measure(caseID string, m Measurement) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.write(record{Kind: "observation", Case: caseID, Measured: &m}, false)
 }
 
 // Record records the judgement of a planned case, once.
@@ -288,7 +297,8 @@ type reading struct {
 	pending               map[string]bool
 	results               map[string]Result
 	observed              map[string][]Exchange
-	absorbed              map[string]Absorption // the last one
+	absorbed              map[string]Absorption  // the last one
+	measured              map[string]Measurement // the last one
 }
 
 // take takes the next line, and tells whether it belongs to the valid part.
@@ -308,7 +318,8 @@ func (j *reading) apply(r record) bool {
 	switch {
 	case r.Kind == "header" && r.Schema == journalSchema && r.Run != nil:
 		j.begun, j.header, j.planned = true, *r.Run, r.Planned
-		j.results, j.observed, j.absorbed = map[string]Result{}, map[string][]Exchange{}, map[string]Absorption{}
+		j.results, j.observed = map[string]Result{}, map[string][]Exchange{}
+		j.absorbed, j.measured = map[string]Absorption{}, map[string]Measurement{}
 		j.pending = pending(r.Planned)
 	case r.Kind == "observation" && r.Exchange != nil:
 		if len(j.observed[r.Case]) < mostObserved {
@@ -316,6 +327,8 @@ func (j *reading) apply(r record) bool {
 		}
 	case r.Kind == "observation" && r.Absorbed != nil:
 		j.absorbed[r.Case] = *r.Absorbed
+	case r.Kind == "observation" && r.Measured != nil:
+		j.measured[r.Case] = *r.Measured
 	case r.Kind == "result" && r.Result != nil && r.Result.Verdict.valid() && j.pending[r.Result.ID]:
 		j.pending[r.Result.ID] = false
 		j.results[r.Result.ID] = *r.Result
@@ -369,7 +382,10 @@ func (j *reading) unjudged(p Planned, state string) Result {
 	if a, ok := j.absorbed[p.ID]; ok {
 		result.Absorbed = a.Compact()
 	}
-	if len(result.Evidence) > 0 || result.Absorbed != nil {
+	if m, ok := j.measured[p.ID]; ok {
+		result.Load = m.Compact()
+	}
+	if len(result.Evidence) > 0 || result.Absorbed != nil || result.Load != nil {
 		result.Reason = "not judged: " + what
 	}
 	return result

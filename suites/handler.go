@@ -112,7 +112,7 @@ func Describe(handler func() http.Handler, o Options) bool {
 			ginkgo.Fail(err.Error())
 		}
 		defer stop()
-		return c.Redactor.CleanResult(newReceiving(subject, c, nil).Run(ctx, k))
+		return c.Redactor.CleanResult(newReceiving(subject, c, witness{}).Run(ctx, k))
 	})
 	return true
 }

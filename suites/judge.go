@@ -57,6 +57,12 @@ type Subject struct {
 type witness struct {
 	observe observer
 	absorb  func(caseName string, a reports.Absorption) error
+	measure func(caseName string, m reports.Measurement) error
+}
+
+// recorder is a witness as the judges of load know it.
+func (w witness) recorder() load.Recorder {
+	return load.Recorder{Observe: w.observe, Absorb: w.absorb, Measure: w.measure}
 }
 
 // observer is given each exchange.
@@ -73,9 +79,9 @@ func Receiver(s receiver.Subject) Subject {
 	}
 	return Subject{s.Profile, about, DefaultParallel, func(c Config, w witness) (Judge, error) {
 		if s.Authority == nil {
-			return newReceiving(s, c, w.observe), nil
+			return newReceiving(s, c, w), nil
 		}
-		return judgeWithAuthority(s, c, w.observe)
+		return judgeWithAuthority(s, c, w)
 	}}
 }
 
@@ -85,8 +91,8 @@ type receiving struct {
 	load *load.Judge
 }
 
-func newReceiving(s receiver.Subject, c Config, observe observer) receiving {
-	return receiving{receiver.NewJudge(s, c.Seed, observe), load.NewJudge(underLoad(s, c.Load), c.Seed, observe)}
+func newReceiving(s receiver.Subject, c Config, w witness) receiving {
+	return receiving{receiver.NewJudge(s, c.Seed, w.observe), load.NewJudge(underLoad(s, c.Load), c.Seed, w.recorder())}
 }
 
 // Exclusive tells that a load takes the whole machine.
@@ -106,12 +112,12 @@ type certifying struct {
 	stop func() error
 }
 
-func judgeWithAuthority(s receiver.Subject, c Config, observe observer) (Judge, error) {
+func judgeWithAuthority(s receiver.Subject, c Config, w witness) (Judge, error) {
 	stop, err := s.Authority.Serve()
 	if err != nil {
 		return nil, err
 	}
-	return certifying{newReceiving(s, c, observe), stop}, nil
+	return certifying{newReceiving(s, c, w), stop}, nil
 }
 
 func (c certifying) Close() error { return c.stop() }

@@ -31,7 +31,7 @@ func sendingUnderLoad(s sender.Subject, d Declared) load.SenderSubject {
 	case s.PublicURL != nil:
 		subject.Base = s.PublicURL.String() // what stands in front speaks TLS, or does not
 	case told:
-		subject.Authority = s.Authority
+		subject.Authority, subject.Clients = s.Authority, s.ClientRoots
 	}
 	if s.Register == nil && s.Trigger != nil && !s.Trigger.Has("url") {
 		subject.Path = s.Path
@@ -152,7 +152,7 @@ func (flooding) Exclusive(scenarios.Case) bool      { return true }
 
 // underEitherLoad makes the judge of a sender that the cases need.
 func underEitherLoad(s sender.Subject, c Config, w witness, judge func() (wholeSender, error)) (Judge, error) {
-	flood := load.NewSenderJudge(sendingUnderLoad(s, c.Load), load.Recorder{Observe: w.observe, Absorb: w.absorb})
+	flood := load.NewSenderJudge(sendingUnderLoad(s, c.Load), w.recorder())
 	if len(c.Cases) > 0 && !slices.ContainsFunc(c.Cases, func(one scenarios.Case) bool { return !isLoad(one) }) {
 		return flooding{flood}, nil
 	}

@@ -1,10 +1,13 @@
 package suites_test
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookanvil/hookanvil/fixtures/profiles"
 	"github.com/hookanvil/hookanvil/reports"
@@ -58,6 +61,41 @@ func TestLoadBesideOtherCases(t *testing.T) {
 		if r.Verdict != reports.Pass && r.Verdict != reports.Skip {
 			t.Errorf("%s: %s: %s", r.ID, r.Verdict, r.Reason)
 		}
+	}
+}
+
+// A run that is killed after a load and before its verdict has lost nothing but that: the
+// journal, in whole lines up to then, has the figures.
+func TestALoadThatWasNotJudgedIsInTheJournal(t *testing.T) {
+	const name = "load/integrity/acknowledged-is-done"
+	p, err := profiles.Get("standard-webhooks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := suites.NewSpecimen(p, "", 1, suites.Quick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	journal := filepath.Join(t.TempDir(), "run.journal")
+	run, err := complete(t, t.Context(), suites.Config{Subject: suites.Receiver(s.Subject), Cases: choose(t, name), Seed: 1, Load: suites.QuickLoad, Journal: journal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, judged := strings.Cut(read(t, journal), `"kind":"result"`)
+	if !judged {
+		t.Fatal("the journal has no result")
+	}
+	killed, err := reports.ReadJournal(strings.NewReader(before[:strings.LastIndex(before, "\n")+1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := killed.Results[0], run.Results[0]
+	if got.Verdict != reports.Inconclusive || !strings.HasPrefix(got.Reason, "not judged") || got.Load == nil {
+		t.Fatalf("%s: %s, measured %+v", got.Verdict, got.Reason, got.Load)
+	}
+	if diff := cmp.Diff(want.Load.Total, got.Load.Total); diff != "" || got.Load.Total.Accepted == 0 || got.Load.Total.Effects == nil {
+		t.Errorf("the journal tells of another load than the result (-result +journal):\n%s", diff)
 	}
 }
 

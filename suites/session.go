@@ -113,7 +113,7 @@ func Start(ctx context.Context, c Config) (*Session, error) {
 	s.progress.Total = len(c.Cases)
 	s.note(c.Notes...)
 	var err error
-	if s.judge, err = c.Subject.judge(c, witness{s.observe, s.absorb}); err != nil {
+	if s.judge, err = c.Subject.judge(c, witness{s.observe, s.absorb, s.measure}); err != nil {
 		return nil, err
 	}
 	if c.Journal != "" {
@@ -327,6 +327,14 @@ func (s *Session) absorb(caseName string, a reports.Absorption) error {
 		return nil
 	}
 	return s.recorded(s.journal.Absorb(caseName, *s.config.Redactor.CleanAbsorption(&a)))
+}
+
+// measure journals what was measured of a load, before it influences a verdict.
+func (s *Session) measure(caseName string, m reports.Measurement) error {
+	if s.slots[caseName] == nil || s.journal == nil {
+		return nil
+	}
+	return s.recorded(s.journal.Measure(caseName, *s.config.Redactor.CleanMeasurement(&m)))
 }
 
 // recorded stops the session where the journal cannot be written: what is not

@@ -3,13 +3,11 @@ package suites
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
 	"time"
 
-	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/suites/load"
 	"github.com/hookanvil/hookanvil/suites/load/sink"
@@ -64,16 +62,14 @@ func (s Settings) Sink(k SinkSettings) (*Absorber, error) {
 	if a.reports, err = absorptionReports(k.Report); err != nil {
 		return nil, err
 	}
-	var authority *pki.Authority
-	if s.PKI != "" {
-		if authority, err = pki.Open(s.PKI); err != nil {
-			return nil, fmt.Errorf("read --pki: %w", err)
-		}
+	authority, clients, err := s.endpointTLS()
+	if err != nil {
+		return nil, err
 	}
 	if a.listener, err = listenOn(k.Listen); err != nil {
 		return nil, err
 	}
-	if o.TLS, err = load.EndpointTLS(authority, a.listener.Addr()); err == nil {
+	if o.TLS, err = load.EndpointTLS(authority, clients, a.listener.Addr()); err == nil {
 		a.Sink, err = sink.New(o)
 	}
 	if err != nil {

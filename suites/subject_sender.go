@@ -104,24 +104,32 @@ func (s Settings) hooks(subject *sender.Subject, headers wire.Headers) error {
 	return nil
 }
 
-// senderTLS opens the authority that the sender trusts for servers, and reads those
-// that its own client certificate may come from.
+// senderTLS says whom the sender trusts for servers, and whom its own client certificate
+// may come from.
 func (s Settings) senderTLS(subject *sender.Subject) (err error) {
+	if r := subject.Register; r != nil && r.Has("client_certificate") != r.Has("client_key") {
+		return errors.New("read --register: {client_certificate} and {client_key} belong together; put both where they belong")
+	}
+	subject.Authority, subject.ClientRoots, err = s.endpointTLS()
+	return err
+}
+
+// endpointTLS opens the authority that senders trust, and reads those that their client
+// certificates may come from; both are nil where nothing is said of them.
+func (s Settings) endpointTLS() (authority *pki.Authority, clients *x509.CertPool, err error) {
 	if s.PKI != "" {
-		if subject.Authority, err = pki.Open(s.PKI); err != nil {
-			return fmt.Errorf("read --pki: %w", err)
+		if authority, err = pki.Open(s.PKI); err != nil {
+			return nil, nil, fmt.Errorf("read --pki: %w", err)
 		}
 	}
-	switch r := subject.Register; {
-	case r != nil && r.Has("client_certificate") != r.Has("client_key"):
-		return errors.New("read --register: {client_certificate} and {client_key} belong together; put both where they belong")
+	switch {
 	case s.ClientCA == "":
-		return nil
-	case s.PKI == "":
-		return errors.New("read --client-ca: the sender would show its certificate to no endpoint, since it trusts none of ours; have it trust the ca.pem of hookanvil pki init DIR, and say --pki DIR")
+		return authority, nil, nil
+	case authority == nil:
+		return nil, nil, errors.New("read --client-ca: the sender would show its certificate to no endpoint, since it trusts none of ours; have it trust the ca.pem of hookanvil pki init DIR, and say --pki DIR")
 	}
-	subject.ClientRoots, err = readRoots(s.ClientCA)
-	return err
+	clients, err = readRoots(s.ClientCA)
+	return authority, clients, err
 }
 
 // readRoots reads the certificates in a PEM file.

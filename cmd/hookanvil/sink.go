@@ -21,16 +21,19 @@ func newSink() *cobra.Command {
 		Short: "Absorb deliveries at line rate, verify and count them",
 		Long: `Take deliveries on every path until ^C, --duration or --expect, verify each, and count
 what is forged, lost, repeated or out of order. Ids are told apart up to 16 million.
+With --pki it speaks TLS; with --client-ca too, whoever shows no client certificate
+from there is refused in the handshake, and counted.
 
 Exit code 0 where everything was authentic and nothing lost or repeated; 1 where
 something was; 3 where nothing arrived, or losses could not be told.`,
 		Example: `  hookanvil sink --profile github --secret env:WEBHOOK_SECRET --expect 100000
   hookanvil sink --profile svix --secret env:WEBHOOK_SECRET --outage 10s@30s --report json=sink.json
   hookanvil sink --profile svix --secret env:WEBHOOK_SECRET --pki pki      # by https
+  hookanvil sink --profile svix --secret env:WEBHOOK_SECRET --pki pki --client-ca pki/ca.pem      # by mutual TLS
   hookanvil sink --profile slack --secret env:WEBHOOK_SECRET --slow 200ms@/hooks/a --sequence /n`,
 		Args: cobra.NoArgs,
 	}
-	complete := bind(cmd, &settings, "profile", "secret", "pki")
+	complete := bind(cmd, &settings, "profile", "secret", "pki", "client-ca")
 	f := cmd.Flags()
 	f.StringVar(&k.Listen, "listen", "", "address to listen on (default: "+suites.DefaultListen+", or the next port that is free)")
 	f.StringVar(&k.PublicURL, "public-url", "", "URL of a tunnel or proxy in front, where the profile signs the URL")

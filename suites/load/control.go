@@ -181,7 +181,7 @@ const kept = 12
 // concluded from it.
 func (t *trial) record(label string, x wire.Exchange) error {
 	e := evidence.Of(label, x, t.started)
-	if err := t.observe(t.c.Name(), e); err != nil {
+	if err := t.records.observe(t.c.Name(), e); err != nil {
 		t.broken = err
 		return err
 	}

@@ -20,17 +20,13 @@ import (
 type Judge struct {
 	subject Subject
 	seed    uint64
-	observe func(caseName string, x reports.Exchange) error
+	records Recorder
 	started time.Time
 }
 
-// NewJudge returns a judge of s. The same seed plans the same deliveries. Observe is
-// given each control before it influences a verdict; it may be nil.
-func NewJudge(s Subject, seed uint64, observe func(caseName string, x reports.Exchange) error) *Judge {
-	if observe == nil {
-		observe = func(string, reports.Exchange) error { return nil }
-	}
-	return &Judge{subject: s.filled(), seed: seed, observe: observe, started: time.Now()}
+// NewJudge returns a judge of s. The same seed plans the same deliveries.
+func NewJudge(s Subject, seed uint64, records Recorder) *Judge {
+	return &Judge{subject: s.filled(), seed: seed, records: records, started: time.Now()}
 }
 
 // Run judges one case.
@@ -120,17 +116,18 @@ func (t *trial) judge(ctx context.Context) finding {
 		return inconclusive("the load could not be sent: %s", err)
 	}
 	m.Controls = []reports.Control{before}
+	defer t.tell(&m)
+	if err := t.measured(m); err != nil {
+		return inconclusive("%s", err)
+	}
 	if counts && ctx.Err() == nil {
-		notes, err := t.Effects(ctx, &m)
-		if err != nil {
-			return inconclusive("effects could not be counted: %s", err)
+		if f := t.examine(ctx, &m); f.verdict != reports.Pass {
+			return f
 		}
-		t.tellEffects(&m, notes)
 	}
 	for _, one := range t.c.Expect.Thresholds() {
 		m.Thresholds = append(m.Thresholds, one.Of(&m))
 	}
-	defer t.tell(&m)
 	f := t.weigh(&m)
 	if f.verdict == reports.Fail || ctx.Err() != nil {
 		return f
@@ -141,6 +138,29 @@ func (t *trial) judge(ctx context.Context) finding {
 	}
 	m.Controls = append(m.Controls, after)
 	return t.weigh(&m)
+}
+
+// measured hands what was measured to the journal, before anything is concluded from it:
+// what is looked up after a load takes a while, in which it must not be lost.
+func (t *trial) measured(m reports.Measurement) error {
+	err := t.records.measured(t.c.Name(), m)
+	if err != nil {
+		t.broken = err
+	}
+	return err
+}
+
+// examine looks up the effects of a load that is over.
+func (t *trial) examine(ctx context.Context, m *reports.Measurement) finding {
+	notes, err := t.Effects(ctx, m)
+	if err != nil {
+		return inconclusive("effects could not be counted: %s", err)
+	}
+	t.tellEffects(m, notes)
+	if err := t.measured(*m); err != nil {
+		return inconclusive("%s", err)
+	}
+	return passed()
 }
 
 // attack sends the load, with slow clients beside it where a stage has some.

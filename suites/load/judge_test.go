@@ -2,12 +2,15 @@ package load_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/scenarios/threshold"
+	"github.com/hookanvil/hookanvil/suites/load"
 	"github.com/hookanvil/hookanvil/suites/load/attack"
 )
 
@@ -124,6 +127,56 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("evidence %v, status-only %v", r.Evidence, r.StatusOnly)
 			}
 		})
+	}
+}
+
+// What was measured is recorded before effects are looked up and before the delivery after
+// the load, and once more with the effects; no verdict rests on what could not be recorded.
+func TestMeasurementsAreRecordedFirst(t *testing.T) {
+	const text = honest + "expect: [honest.accepted >= 0, honest.effects.lost == 0]"
+	var told []string
+	var last reports.Measurement
+	s := &stage{probed: true, keyed: true, lag: whatever, records: load.Recorder{
+		Observe: func(_ string, x reports.Exchange) error { told = append(told, x.Label); return nil },
+		Measure: func(_ string, m reports.Measurement) error {
+			what := "measured"
+			if m.Total.Effects != nil {
+				what += " with effects"
+			}
+			told, last = append(told, what), m
+			return nil
+		},
+	}}
+	r := s.judge(t.Context(), t, text)
+	if want := []string{"control before", "measured", "measured with effects", "control after"}; !slices.Equal(told, want) {
+		t.Errorf("recorded %q, want %q; %s: %s", told, want, r.Verdict, r.Reason)
+	}
+	if r.Load == nil || last.Total.Accepted != r.Load.Total.Accepted || len(last.Series) == 0 || last.Total.Latency["accepted"].HDR == "" {
+		t.Errorf("recorded was %+v, and the result has %+v", last.Total, r.Load)
+	}
+
+	full := errors.New("the disk is full")
+	for _, broken := range []int{1, 2} { // the first record, or the second
+		n := 0
+		s := &stage{probed: true, keyed: true, lag: whatever, records: load.Recorder{Measure: func(string, reports.Measurement) error {
+			if n++; n == broken {
+				return full
+			}
+			return nil
+		}}}
+		r := s.judge(t.Context(), t, text)
+		if r.Verdict != reports.Inconclusive || !strings.Contains(r.Reason, "could not be recorded: the disk is full") || n != broken {
+			t.Errorf("%s: %s, after %d records", r.Verdict, r.Reason, n)
+		}
+	}
+}
+
+// What was measured is told although effects could not be looked up.
+func TestAProbeThatFailsLosesNoMeasurement(t *testing.T) {
+	s := &stage{probed: true, keyed: true, blind: true, lag: whatever}
+	r := s.judge(t.Context(), t, honest+"expect: honest.effects.lost == 0")
+	if r.Verdict != reports.Inconclusive || !strings.Contains(r.Reason, "effects could not be counted") || r.Load == nil || r.Load.Total.Accepted == 0 {
+		t.Errorf("%s: %s, measured %+v", r.Verdict, r.Reason, r.Load)
 	}
 }
 

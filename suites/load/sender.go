@@ -5,6 +5,7 @@ import (
 	"context"
 	crand "crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -59,6 +60,9 @@ type Sender struct {
 	// Authority is one that the sender trusts: the endpoints speak TLS then. Nil has them
 	// speak none.
 	Authority *pki.Authority
+	// Clients are whom the sender's client certificate must come from, which the endpoints
+	// demand then. Nil has them ask for none, and where they speak no TLS nothing is asked.
+	Clients *x509.CertPool
 	// Path is that of the only endpoint of a sender that can be told of no other.
 	Path string
 }
@@ -116,7 +120,7 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 	if err != nil {
 		return run, fmt.Errorf("listen for deliveries: %w", err)
 	}
-	secure, err := EndpointTLS(s.Authority, l.Addr())
+	secure, err := EndpointTLS(s.Authority, s.Clients, l.Addr())
 	if err != nil {
 		return run, errors.Join(err, l.Close())
 	}
@@ -151,8 +155,9 @@ func (s Sender) Run(ctx context.Context) (run SenderRun, err error) {
 }
 
 // EndpointTLS is the TLS of endpoints at an address, for senders that trust the authority;
-// nil where there is none.
-func EndpointTLS(a *pki.Authority, at net.Addr) (*tls.Config, error) {
+// nil where there is none. They must show a certificate that comes from clients, unless
+// that is nil.
+func EndpointTLS(a *pki.Authority, clients *x509.CertPool, at net.Addr) (*tls.Config, error) {
 	if a == nil {
 		return nil, nil
 	}
@@ -164,7 +169,11 @@ func EndpointTLS(a *pki.Authority, at net.Addr) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for deliveries by TLS: %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{*shown}, NextProtos: []string{"http/1.1"}}, nil
+	c := &tls.Config{Certificates: []tls.Certificate{*shown}, NextProtos: []string{"http/1.1"}}
+	if clients != nil {
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, clients
+	}
+	return c, nil
 }
 
 // firing is one run under way.

@@ -33,7 +33,7 @@ func (j *SenderJudge) search(ctx context.Context, c scenarios.Case, s Sender) (S
 		if err != nil {
 			return t, false, err
 		}
-		if err := j.record.observed(c.Name(), &run); err != nil {
+		if err := j.record.absorbed(c.Name(), &run); err != nil {
 			return t, false, fmt.Errorf("the observation could not be recorded: %w", err)
 		}
 		t = run.trial(j.bounds(c))

@@ -39,28 +39,6 @@ type SenderJudge struct {
 	runs map[string]*SenderRun
 }
 
-// Recorder is told what was observed of a case before it influences a verdict. No verdict
-// rests on what it could not record. Its functions may be nil.
-type Recorder struct {
-	Observe func(caseName string, x reports.Exchange) error
-	Absorb  func(caseName string, a reports.Absorption) error
-}
-
-// observed records a run: the attempts that were wrong, and what was absorbed.
-func (r Recorder) observed(caseName string, run *SenderRun) error {
-	if r.Observe != nil {
-		for _, x := range run.Samples {
-			if err := r.Observe(caseName, x); err != nil {
-				return err
-			}
-		}
-	}
-	if r.Absorb != nil {
-		return r.Absorb(caseName, run.Absorption)
-	}
-	return nil
-}
-
 // NewSenderJudge returns a judge of s.
 func NewSenderJudge(s SenderSubject, record Recorder) *SenderJudge {
 	if s.Rate <= 0 {
@@ -224,7 +202,7 @@ func (j *SenderJudge) fired(ctx context.Context, c scenarios.Case, f *scenarios.
 		run = &made
 		j.runs[key] = run
 	}
-	if err := j.record.observed(c.Name(), run); err != nil {
+	if err := j.record.absorbed(c.Name(), run); err != nil {
 		return nil, fmt.Errorf("the observation could not be recorded: %w", err)
 	}
 	return run, nil

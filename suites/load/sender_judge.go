@@ -127,11 +127,16 @@ func judgeSignatures(r SenderRun, _ *SenderRun, _ SenderBounds) (v SenderVerdict
 	a := r.Absorption
 	v.figure("attempts that verify", float64(a.Verified), "count")
 	v.figure("attempts that do not", float64(a.Refused), "count")
+	if r.Sender.Clients != nil && r.Sender.Authority != nil {
+		v.figure("connections refused for their client certificate", float64(a.Strangers()), "count")
+	}
 	switch {
 	case a.Refused > 0:
 		return v.as(reports.Fail, "%d of %d attempts do not verify: %v", a.Refused, a.Received, a.Reasons)
 	case a.Unusable() > 0:
 		return v.as(reports.Fail, "%d connections brought what is no request: %v", a.Unusable(), a.Broken)
+	case a.Strangers() > 0:
+		return v.as(reports.Fail, "%d connections were refused for their client certificate: %v", a.Strangers(), a.Broken)
 	case a.Verified == 0:
 		return v.as(reports.Inconclusive, "nothing arrived")
 	}

@@ -3,6 +3,7 @@ package load_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -227,7 +229,7 @@ func judge(t *testing.T, id string, run load.SenderRun, before *load.SenderRun, 
 }
 
 // referenceSender is a correct sender that trusts an authority, as it is to be loaded.
-func referenceSender(t *testing.T, trusted *pki.Authority) load.Sender {
+func referenceSender(t *testing.T, trusted *pki.Authority, shown *tls.Certificate) load.Sender {
 	p, err := profiles.Get("github")
 	if err != nil {
 		t.Fatal(err)
@@ -235,7 +237,7 @@ func referenceSender(t *testing.T, trusted *pki.Authority) load.Sender {
 	keys := p.NewKeys(rand.New(rand.NewPCG(5, 6)))
 	s, err := reference.NewSender(reference.SenderOptions{
 		Profile: p, Retry: reference.QuickRetry(), Dir: t.TempDir(), Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
-		Roots: []*x509.Certificate{trusted.Root()},
+		Roots: []*x509.Certificate{trusted.Root()}, Identity: shown,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +295,7 @@ func authority(t *testing.T) *pki.Authority {
 func TestTheReferenceSenderPassesUnderLoad(t *testing.T) {
 	trusted := authority(t)
 	for scheme, of := range map[string]*pki.Authority{"http://": nil, "https://": trusted} {
-		how := referenceSender(t, trusted)
+		how := referenceSender(t, trusted, nil)
 		how.Authority = of
 		register, told := how.Register, ""
 		how.Register = func(ctx context.Context, url string) (profile.Keys, error) {
@@ -318,7 +320,7 @@ func TestTheReferenceSenderPassesUnderLoad(t *testing.T) {
 
 // One that does not trust the endpoints delivers nothing, and it is said why.
 func TestASenderThatDoesNotTrustTheEndpoints(t *testing.T) {
-	how := referenceSender(t, authority(t))
+	how := referenceSender(t, authority(t), nil)
 	how.Authority, how.Settle = authority(t), 300*time.Millisecond
 	run, err := how.Run(t.Context())
 	if err != nil {
@@ -333,5 +335,51 @@ func TestASenderThatDoesNotTrustTheEndpoints(t *testing.T) {
 	}
 	if len(run.Samples) == 0 || !strings.Contains(run.Samples[0].Detail, "tls") {
 		t.Errorf("samples %+v", run.Samples)
+	}
+}
+
+// Of endpoints that demand a client certificate, the sender that shows it passes, and one
+// that shows none, or a stranger's, delivers nothing.
+func TestASenderThatMustShowACertificate(t *testing.T) {
+	ours := authority(t)
+	client := func(a *pki.Authority) *tls.Certificate {
+		made, err := a.Good(pki.Client, pki.DefaultClient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	for _, tt := range []struct {
+		name    string
+		shown   *tls.Certificate
+		kind    string // of the connections that are refused
+		verdict reports.Verdict
+	}{
+		{"ours", client(ours), "", reports.Pass},
+		{"none", nil, reports.NoCertificate, reports.Fail},
+		{"a stranger's", client(authority(t)), reports.StrangeCertificate, reports.Fail},
+	} {
+		how := referenceSender(t, ours, tt.shown)
+		how.Authority, how.Clients = ours, ours.Pool()
+		if tt.verdict == reports.Fail {
+			how.Settle = 300 * time.Millisecond
+		}
+		run, err := how.Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := run.Absorption
+		if refused := a.Strangers(); a.Broken[tt.kind] != refused || (refused > 0) != (tt.kind != "") || (a.Verified > 0) != (tt.kind == "") {
+			t.Errorf("%s: %d verified, %v", tt.name, a.Verified, a.Broken)
+		}
+		for _, id := range []string{"tx-load-signature-validity", "tx-load-no-loss-no-dup"} {
+			got := judge(t, id, run, nil, load.SenderBounds{})
+			if got.Verdict != tt.verdict || !strings.Contains(got.Reason, tt.kind) {
+				t.Errorf("%s: %s: %s: %s", tt.name, id, got.Verdict, got.Reason)
+			}
+			if id == "tx-load-signature-validity" && !slices.Contains(got.Figures, reports.Figure{Name: "connections refused for their client certificate", Value: float64(a.Strangers()), Unit: "count"}) {
+				t.Errorf("%s: figures %v", tt.name, got.Figures)
+			}
+		}
 	}
 }

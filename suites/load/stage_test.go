@@ -2,6 +2,7 @@ package load_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -29,11 +30,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type stage struct {
 	profile string
 	// answer may answer in the receiver's stead, by a status; 0 goes on.
-	answer func(n int, genuine bool) int
-	probed bool
-	keyed  bool
-	lag    time.Duration
-	effect func(n int) int // how often delivery n takes effect; once where it is nil
+	answer  func(n int, genuine bool) int
+	probed  bool
+	blind   bool // the probe cannot be read
+	keyed   bool
+	lag     time.Duration
+	records load.Recorder
+	effect  func(n int) int // how often delivery n takes effect; once where it is nil
 
 	mu      sync.Mutex
 	n       int
@@ -67,7 +70,7 @@ func (s *stage) judge(ctx context.Context, t *testing.T, text string) reports.Re
 	if s.probed {
 		subject.Probe = s
 	}
-	return load.NewJudge(subject, 1, nil).Run(ctx, c)
+	return load.NewJudge(subject, 1, s.records).Run(ctx, c)
 }
 
 // together calls do for 0 to n-1, a few at the same time: what waits most of the time
@@ -154,6 +157,9 @@ func (s *stage) String() string { return "stage" }
 func (s *stage) Count(_ context.Context, token string) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.blind {
+		return 0, errors.New("nobody answers")
+	}
 	if token == "" {
 		return s.total, nil
 	}

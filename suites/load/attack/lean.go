@@ -17,9 +17,9 @@ import (
 // client sends requests one after the other. It serves one goroutine; only stop may
 // be called from another.
 type client interface {
-	// do sends a request and reads its answer. Written tells whether anything of it was
-	// sent.
-	do(request []byte, body int, deadline time.Time) (a answer, written bool, err error)
+	// do sends a request and reads its answer. Soon says that the answer before it has only
+	// just come, written tells whether anything of it was sent.
+	do(request []byte, body int, soon bool, deadline time.Time) (a answer, written bool, err error)
 	// stop ends the request under way, and every later one.
 	stop()
 	close()
@@ -43,6 +43,8 @@ type lean struct {
 	endpoint wire.Endpoint
 	dials    *atomic.Int64
 	open     *atomic.Int64
+	// wary is set once the target has closed a connection without having said so.
+	wary *atomic.Bool
 
 	in       reader
 	conn     net.Conn
@@ -50,6 +52,7 @@ type lean struct {
 	socket   socket
 	source   io.Reader // of what arrives: conn, or the socket where it is the same
 	reused   bool      // an answer came over this connection already
+	soon     bool      // and has only just come
 	deadline time.Time // of the request under way
 	armed    time.Time // when the connection gives up, never later than that
 
@@ -97,8 +100,8 @@ func (c *lean) dial(limit time.Duration) error {
 	return nil
 }
 
-func (c *lean) do(request []byte, _ int, deadline time.Time) (answer, bool, error) {
-	c.deadline = deadline
+func (c *lean) do(request []byte, _ int, soon bool, deadline time.Time) (answer, bool, error) {
+	c.deadline, c.soon = deadline, soon
 	for {
 		if c.conn == nil {
 			if err := c.dial(time.Until(deadline)); err != nil {
@@ -106,6 +109,9 @@ func (c *lean) do(request []byte, _ int, deadline time.Time) (answer, bool, erro
 			}
 		}
 		a, n, err := c.exchange(request)
+		if err != nil && c.reused || err == nil && !a.last && c.socket.unread() > 0 {
+			c.wary.Store(true)
+		}
 		if err != nil || a.last {
 			// A connection that was closed before it took a single byte has seen nothing of
 			// the request, and may be replaced. Nothing else is ever sent again.
@@ -163,14 +169,22 @@ func (c *lean) send(request []byte) (n int, err error) {
 			return 0, errStopped
 		}
 	}
-	n, err = c.socket.send(request, c.reused)
+	look := c.reused && c.mayHaveLeft()
+	n, err = c.socket.send(request, c.reused, look)
 	if c.extend(err) {
-		n, err = c.socket.send(request, c.reused)
+		n, err = c.socket.send(request, c.reused, look)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return 0, nil
 	}
 	return n, err
+}
+
+// mayHaveLeft tells whether the peer may have closed the connection since the last answer.
+// It has not where nothing was left to be read behind that a moment ago; unless it is one
+// that closes connections without a word, which may do so in that very moment.
+func (c *lean) mayHaveLeft() bool {
+	return !c.soon || c.socket.unread() != 0 || c.wary.Load()
 }
 
 // arm has the connection give up when the request must be answered. It is false where

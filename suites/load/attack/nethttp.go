@@ -95,7 +95,7 @@ func (c *nethttp) stop() {
 
 func (c *nethttp) close() {}
 
-func (c *nethttp) do(request []byte, body int, deadline time.Time) (answer, bool, error) {
+func (c *nethttp) do(request []byte, body int, _ bool, deadline time.Time) (answer, bool, error) {
 	if c.stopped.Load() {
 		return answer{}, false, errStopped
 	}

@@ -32,6 +32,7 @@ type run struct {
 	transport *http.Transport // nil where our own client sends
 
 	dials, connected atomic.Int64
+	wary             atomic.Bool // see lean
 
 	mu      sync.Mutex
 	workers []*worker
@@ -154,7 +155,7 @@ func (r *run) newClient() client {
 		ctx, cancel := context.WithCancel(r.ctx)
 		return &nethttp{ctx: ctx, cancel: cancel, transport: r.transport, url: r.target.URL, keep: r.judged.bodies}
 	}
-	return &lean{ctx: r.ctx, endpoint: r.target.Endpoint, dials: &r.dials, open: &r.connected, in: reader{keep: r.judged.bodies}}
+	return &lean{ctx: r.ctx, endpoint: r.target.Endpoint, dials: &r.dials, open: &r.connected, wary: &r.wary, in: reader{keep: r.judged.bodies}}
 }
 
 // dispatch releases every hit when it is due.

@@ -437,6 +437,24 @@ func TestStaleConnections(t *testing.T) {
 	}
 }
 
+// One that closes each connection behind its answer and does not say so is found out: as
+// fast as is answered, few hits meet a connection that is about to be closed.
+func TestSilentlyClosedConnections(t *testing.T) {
+	t.Parallel()
+	u := server(t, func(c net.Conn) {
+		defer c.Close()
+		if _, err := readRequest(bufio.NewReader(c)); err == nil {
+			_, _ = c.Write(ok)
+		}
+	})
+	p := attack.Plan{Closed: true, Connections: 4, Timeout: 5 * time.Second, Stages: []attack.Stage{attack.Closed(500 * time.Millisecond)}}
+	m := run(t, at(t, u, "github"), p, attack.Options{})
+	if m.Total.Accepted < 20 || m.Total.Accepted*10 < m.Total.Planned*7 {
+		t.Errorf("%d of %d accepted: %v", m.Total.Accepted, m.Total.Planned, m.Total.Errors)
+	}
+	t.Logf("%d of %d accepted: %v", m.Total.Accepted, m.Total.Planned, m.Total.Errors)
+}
+
 // A peer that has closed its half of a connection and goes on reading, as servers do
 // lest their answer is lost, is not waited for.
 func TestHalfClosedConnections(t *testing.T) {

@@ -8,6 +8,7 @@ import "net"
 // has closed is seen only when it is written to.
 type socket struct{ *net.TCPConn }
 
-func (s *socket) watch(conn *net.TCPConn)      { s.TCPConn = conn }
-func (*socket) state() peer                    { return peerQuiet }
-func (*socket) send([]byte, bool) (int, error) { return 0, nil }
+func (s *socket) watch(conn *net.TCPConn)            { s.TCPConn = conn }
+func (*socket) state() peer                          { return peerQuiet }
+func (*socket) unread() int                          { return unknown }
+func (*socket) send([]byte, bool, bool) (int, error) { return 0, nil }

@@ -18,24 +18,29 @@ type socket struct {
 	raw  syscall.RawConn
 
 	// These are made once: a function that knows a socket is allocated.
-	looks       func(fd uintptr)
-	asks, takes func(fd uintptr) bool
+	looks, tells func(fd uintptr)
+	asks, takes  func(fd uintptr) bool
 
-	request []byte // to be written; nil when that was tried
-	used    bool   // something was answered before
-	into    []byte // to be read into
-	n       int    // how much was written, or read
-	err     error
-	peer    peer
-	b       [1]byte
+	request  []byte // to be written; nil when that was tried
+	used     bool   // something was answered before
+	look     bool   // whether the peer has left, before anything is written
+	into     []byte // to be read into
+	receiver receiver
+	left     int // what the last read has left to be read, the end of the connection included
+	n        int // how much was written, or read
+	err      error
+	peer     peer
+	b        [1]byte
 }
 
 func (s *socket) watch(conn *net.TCPConn) {
 	s.conn = conn
 	s.raw, _ = conn.SyscallConn() // of a connection that is open it is no error
 	if s.asks == nil {
-		s.looks, s.asks, s.takes = s.look, s.ask, s.take
+		s.looks, s.tells, s.asks, s.takes = s.peek, s.receiver.watch, s.ask, s.take
 	}
+	s.left = unknown
+	_ = s.raw.Control(s.tells)
 }
 
 // state looks whether anything has arrived, without waiting.
@@ -46,7 +51,11 @@ func (s *socket) state() peer {
 	return s.peer
 }
 
-func (s *socket) look(fd uintptr) {
+// unread is how much the last read has left to be read, or unknown; a connection that
+// has ended has something left.
+func (s *socket) unread() int { return s.left }
+
+func (s *socket) peek(fd uintptr) {
 	n, err := peekAt(fd, s.b[:])
 	switch {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
@@ -58,12 +67,12 @@ func (s *socket) look(fd uintptr) {
 	}
 }
 
-// send writes as much of a request as can be written at once. Where the connection was
-// used before, it looks first whether the peer has left, and waits afterwards until there
-// is something to read. An error says that nothing was written; what ends the waiting is
+// send writes as much of a request as can be written at once. Where it is told to, it
+// looks first whether the peer has left; where the connection was used before, it waits
+// afterwards until there is something to read. An error says that nothing was written; what ends the waiting is
 // told to whoever reads next.
-func (s *socket) send(request []byte, used bool) (int, error) {
-	s.request, s.used, s.n, s.err = request, used, 0, nil
+func (s *socket) send(request []byte, used, look bool) (int, error) {
+	s.request, s.used, s.look, s.n, s.err = request, used, look, 0, nil
 	err := s.raw.Read(s.asks)
 	if s.request != nil {
 		s.request, s.err = nil, err // the poller has not even begun
@@ -73,7 +82,9 @@ func (s *socket) send(request []byte, used bool) (int, error) {
 
 // ask is called by the poller, and again when there is something to read if it has
 // returned false. Before the first call the poller has forgotten what arrived earlier,
-// so that a look is due: what arrives from then on it will tell. A connection that was
+// so that a look is due, unless the read
+// of the last answer has just said that nothing was left: what arrives from then on it
+// will tell. A connection that was
 // not used before is not looked at, for some servers speak first, and not waited for.
 func (s *socket) ask(fd uintptr) (over bool) {
 	if s.request == nil {
@@ -81,8 +92,8 @@ func (s *socket) ask(fd uintptr) (over bool) {
 	}
 	request := s.request
 	s.request = nil
-	if s.used {
-		if s.look(fd); s.peer != peerQuiet {
+	if s.look {
+		if s.peek(fd); s.peer != peerQuiet {
 			s.err = errLeft
 			return true
 		}
@@ -108,7 +119,8 @@ func (s *socket) Read(p []byte) (int, error) {
 }
 
 func (s *socket) take(fd uintptr) (over bool) {
-	n, err := readFrom(fd, s.into)
+	n, left, err := s.receiver.read(fd, s.into)
+	s.left = left
 	switch {
 	case errors.Is(err, syscall.EINTR):
 		return s.take(fd)

@@ -25,7 +25,7 @@ func narrow(t *testing.T) (*lean, net.Conn) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c := &lean{ctx: context.Background(), dials: new(atomic.Int64), open: new(atomic.Int64)}
+	c := &lean{ctx: context.Background(), dials: new(atomic.Int64), open: new(atomic.Int64), wary: new(atomic.Bool)}
 	c.endpoint = wire.Endpoint{Address: l.Addr().(*net.TCPAddr).AddrPort()}
 	if err := c.dial(time.Second); err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestRequestInParts(t *testing.T) {
 	for range 3 {
 		done := make(chan error, 1)
 		go func() {
-			_, written, err := c.do(request, 0, time.Now().Add(10*time.Second))
+			_, written, err := c.do(request, 0, false, time.Now().Add(10*time.Second))
 			if err == nil && !written {
 				err = errors.New("nothing is said to be written")
 			}
@@ -82,8 +82,48 @@ func TestRequestInParts(t *testing.T) {
 
 	c, _ = narrow(t)
 	begun := time.Now()
-	_, written, err := c.do(request, 0, begun.Add(200*time.Millisecond))
+	_, written, err := c.do(request, 0, false, begun.Add(200*time.Millisecond))
 	if !errors.Is(err, os.ErrDeadlineExceeded) || !written || time.Since(begun) < 200*time.Millisecond || !strings.HasPrefix(err.Error(), "write tcp 127.0.0.1:") {
 		t.Errorf("a peer that reads nothing: %v, written %t after %s", err, written, time.Since(begun))
+	}
+}
+
+// What the read of an answer says of the time behind it: nothing, or that the peer has left.
+// Where the system does not say, that is not taken for nothing.
+func TestWhatIsLeftBehindAnAnswer(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	c, peer := narrow(t)
+	answer := func(text string, leaves bool) int {
+		t.Helper()
+		if _, err := io.WriteString(peer, text); err != nil {
+			t.Fatal(err)
+		}
+		if leaves {
+			peer.Close()
+		}
+		if err := c.raw.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := c.in.read(); err != nil || a.status != 200 {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		return c.socket.unread()
+	}
+	c.soon = true
+	for range 2 {
+		if left := answer(ok, false); left != 0 && left != unknown || c.mayHaveLeft() != (left == unknown) {
+			t.Errorf("%d bytes are left behind an answer; may the peer have left: %v", left, c.mayHaveLeft())
+		}
+	}
+	if c.wary.Store(true); !c.mayHaveLeft() {
+		t.Error("a target that has left without a word is trusted")
+	}
+	c.wary.Store(false)
+	if c.soon = false; !c.mayHaveLeft() {
+		t.Error("a peer is trusted that had the time to leave")
+	}
+	c.soon = true
+	if left := answer(ok, true); left <= 0 && left != unknown || !c.mayHaveLeft() {
+		t.Errorf("%d bytes are left behind the last answer; may the peer have left: %v", left, c.mayHaveLeft())
 	}
 }

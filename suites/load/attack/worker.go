@@ -59,6 +59,7 @@ type worker struct {
 	maker  *maker
 	client client
 	wake   chan hit
+	ended  time.Duration // the hit before, since the run began
 
 	mu    sync.Mutex
 	batch []record // not yet swept
@@ -67,6 +68,9 @@ type worker struct {
 
 // maxBatch is how many records a worker holds before it has them swept itself.
 const maxBatch = 16 << 10
+
+// momentary is the time within which a hit follows another at once.
+const momentary = 20 * time.Microsecond
 
 // open serves an open plan, beginning with a hit.
 func (w *worker) open(h hit) {
@@ -114,8 +118,10 @@ func (w *worker) send(h hit, at time.Time) bool {
 		return true
 	}
 	r.class = uint8(w.maker.make(h, at))
-	a, written, err := w.client.do(w.maker.request, len(w.maker.body), at.Add(w.plan.Timeout))
+	soon := r.begun-w.ended < momentary
+	a, written, err := w.client.do(w.maker.request, len(w.maker.body), soon, at.Add(w.plan.Timeout))
 	r.end = time.Since(w.start)
+	w.ended = r.end
 	if err != nil && (w.stopped.Load() || w.ctx.Err() != nil) {
 		return written // neither the target nor we have had the time
 	}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
+	"github.com/hookanvil/hookanvil/reports"
 )
 
 // fault is why a request is none.
@@ -105,8 +107,9 @@ func (c *conn) shake() bool {
 		return true
 	}
 	c.c = c.socket
-	c.s.broke(c, wire.NoTLS)
-	c.s.samples.take(c, string(wire.NoTLS), err.Error(), 0, [2][]byte{})
+	kind := whyNoTLS(err)
+	c.s.broke(c, kind)
+	c.s.samples.take(c, string(kind), err.Error(), 0, [2][]byte{})
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil && isWord(record.RecordHeader[:3]) { // plain HTTP: say so
 		c.buf = make([]byte, 512)
@@ -115,6 +118,24 @@ func (c *conn) shake() bool {
 		c.part()
 	}
 	return false
+}
+
+// What is the matter with a client certificate where one is demanded.
+const (
+	NoCertificate      wire.Kind = reports.NoCertificate
+	StrangeCertificate wire.Kind = reports.StrangeCertificate
+)
+
+// whyNoTLS tells a client that is refused for its certificate from other handshakes that
+// fail. That there is none crypto/tls says in words alone.
+func whyNoTLS(err error) wire.Kind {
+	switch {
+	case errors.As(err, new(*tls.CertificateVerificationError)):
+		return StrangeCertificate
+	case strings.Contains(err.Error(), "client didn't provide a certificate"):
+		return NoCertificate
+	}
+	return wire.NoTLS
 }
 
 func isWord(b []byte) bool {

@@ -2,14 +2,19 @@ package sink_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/pki"
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/fixtures/wire/hostile"
+	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/suites/load/sink"
 )
 
@@ -76,7 +81,7 @@ func TestHostileSendersOverTLS(t *testing.T) {
 	if a.Verified != honest || a.Refused != 1 || a.Reasons["missing"] != 1 {
 		t.Errorf("%d verified of %d honest ones, refused for %v", a.Verified, honest, a.Reasons)
 	}
-	if len(senders) != 9 || a.Broken[string(wire.NoTLS)] != spoilt || a.Broken[string(wire.BadRequest)] != 1 {
+	if len(senders) != 9 || a.Broken[string(wire.NoTLS)]+a.Strangers() != spoilt || a.Strangers() != 2 || a.Broken[string(wire.BadRequest)] != 1 {
 		t.Errorf("of %d senders that spoil the handshake: %v", spoilt, a.Broken)
 	}
 }
@@ -103,4 +108,79 @@ func TestACrowdOverTLS(t *testing.T) {
 	if a := h.Report(); a.Turned != 1 || a.Broken[string(wire.Crowded)] != 1 {
 		t.Errorf("%d turned away: %v", a.Turned, a.Broken)
 	}
+}
+
+// Where a client certificate is demanded, one of ours is absorbed, and who shows none or a
+// stranger's is refused, and counted as such.
+func TestClientCertificates(t *testing.T) {
+	ours, theirs := authority(t), authority(t)
+	secure := hostile.ServerTLS()
+	secure.ClientAuth, secure.ClientCAs = tls.RequireAndVerifyClientCert, ours.Pool()
+	good, strange := clientOf(t, ours, ""), clientOf(t, theirs, "")
+	old := clientOf(t, ours, "expired")
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		h := open(t, "github", sink.Options{TLS: secure})
+		for i, shown := range []*tls.Certificate{nil, &strange, nil, &good, &old, &good} {
+			status := h.deliverAs(t, shown, version, strconv.Itoa(i))
+			if want := map[bool]int{true: 200}[shown == &good]; status != want {
+				t.Errorf("%s: client %d was answered %d, want %d", tls.VersionName(version), i, status, want)
+			}
+		}
+		a := h.Report()
+		if a.Verified != 2 || a.Broken[reports.NoCertificate] != 2 || a.Broken[reports.StrangeCertificate] != 2 || a.Strangers() != 4 || len(a.Broken) != 2 {
+			t.Errorf("%s: %d verified, %v", tls.VersionName(version), a.Verified, a.Broken)
+		}
+		if code := a.ExitCode(0); code != reports.ExitFailed {
+			t.Errorf("%s: exit code %d", tls.VersionName(version), code)
+		}
+		if got := h.Samples(); len(got) != 4 || got[0].Label != reports.NoCertificate || got[1].Label != reports.StrangeCertificate || !strings.Contains(got[1].Detail, "unknown authority") {
+			t.Errorf("%s: samples %+v", tls.VersionName(version), got)
+		}
+	}
+}
+
+func authority(t *testing.T) *pki.Authority {
+	a, err := pki.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// clientOf is a client certificate of an authority, with a fault or none.
+func clientOf(t *testing.T, a *pki.Authority, fault string) tls.Certificate {
+	made, err := a.Good(pki.Client, pki.DefaultClient)
+	if fault != "" {
+		made, err = a.Faulty(fault, pki.Client, pki.DefaultClient)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *made
+}
+
+// deliverAs sends a delivery and shows a certificate, or none where that is nil. It
+// returns the status of the answer, 0 where there was none.
+func (h *house) deliverAs(t *testing.T, shown *tls.Certificate, version uint16, id string) int {
+	t.Helper()
+	config := &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version} //nolint:gosec // the client is what is tried
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if shown == nil {
+			return &tls.Certificate{}, nil
+		}
+		return shown, nil // whoever is asked for
+	}
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: config}
+	c, err := d.DialContext(t.Context(), "tcp", h.addr)
+	if err != nil {
+		return 0 // TLS 1.2 says so in the handshake, TLS 1.3 behind it
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.Write(h.delivery(t, "/", id, `{}`, time.Now())) // an alert shows in what is read
+	r, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0
+	}
+	return r.StatusCode
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookanvil/hookanvil/fixtures/payloads"
 	"github.com/hookanvil/hookanvil/fixtures/probe"
+	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/scenarios"
 	"github.com/hookanvil/hookanvil/scenarios/threshold"
 	"github.com/hookanvil/hookanvil/suites/load/attack"
@@ -123,13 +124,32 @@ func asksForEffects(c scenarios.Case) bool {
 
 // Lacks says why a case does not apply to the subject; it is empty where it does.
 func (j *Judge) Lacks(c scenarios.Case) string {
+	_, reason := lacks(c, j.subject)
+	return reason
+}
+
+// lacks names the first capability that a case needs and the subject lacks, and says it
+// in words.
+func lacks(c scenarios.Case, s Subject) (need, reason string) {
 	needs := needsOf(c)
 	for _, one := range capabilities {
-		if slices.Contains(needs, one.name) && !one.has(j.subject) {
-			return one.lack(j.subject)
+		if slices.Contains(needs, one.name) && !one.has(s) {
+			return one.name, one.lack(s)
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// Excused tells whether a case may be skipped under a profile for want of a capability:
+// the case needs it, and the profile does not have it by itself. What a sender is not
+// judged by under load is excused nowhere.
+func Excused(c scenarios.Case, p *profile.Profile, need string) bool {
+	if c.Load == nil || !slices.Contains(needsOf(c), need) {
+		return false
+	}
+	return slices.ContainsFunc(capabilities, func(one capability) bool {
+		return one.name == need && !one.has(Subject{Target: attack.Target{Profile: p}})
+	})
 }
 
 // planOf is what a case sends to the subject.

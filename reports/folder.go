@@ -138,12 +138,7 @@ func EndFolder(dir string, run Run) error {
 }
 
 func writeJSONFile(path string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", path, err)
-	}
-	err = Replace(path, func(w io.Writer) error { _, err := w.Write(append(inertJSON(b), '\n')); return err })
-	if err != nil {
+	if err := Replace(path, func(w io.Writer) error { return WriteJSON(w, v) }); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil

@@ -42,9 +42,17 @@ func JSON(w io.Writer, run Run) error {
 	if run.Results == nil {
 		run.Results = []Result{}
 	}
-	b, err := json.MarshalIndent(run, "", "  ")
+	if err := WriteJSON(w, run); err != nil {
+		return fmt.Errorf("write the JSON report: %w", err)
+	}
+	return nil
+}
+
+// WriteJSON writes a value as indented JSON that is harmless wherever it is shown.
+func WriteJSON(w io.Writer, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode the JSON report: %w", err)
+		return err
 	}
 	_, err = w.Write(append(inertJSON(b), '\n'))
 	return err

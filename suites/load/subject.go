@@ -140,16 +140,20 @@ func lacks(c scenarios.Case, s Subject) (need, reason string) {
 	return "", ""
 }
 
-// Excused tells whether a case may be skipped under a profile for want of a capability:
-// the case needs it, and the profile does not have it by itself. What a sender is not
-// judged by under load is excused nowhere.
-func Excused(c scenarios.Case, p *profile.Profile, need string) bool {
-	if c.Load == nil || !slices.Contains(needsOf(c), need) {
-		return false
+// Needs are the capabilities without which a case does not apply. What a sender lacks
+// under load has no names.
+func Needs(c scenarios.Case) []string {
+	if c.Load == nil {
+		return nil
 	}
-	return slices.ContainsFunc(capabilities, func(one capability) bool {
-		return one.name == need && !one.has(Subject{Target: attack.Target{Profile: p}})
-	})
+	return needsOf(c)
+}
+
+// Lacking tells whether there is such a capability and a profile does not have it by
+// itself, without anything that a run brings.
+func Lacking(p *profile.Profile, need string) bool {
+	bare := Subject{Target: attack.Target{Profile: p}}
+	return slices.ContainsFunc(capabilities, func(c capability) bool { return c.name == need && !c.has(bare) })
 }
 
 // planOf is what a case sends to the subject.

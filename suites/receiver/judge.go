@@ -110,10 +110,13 @@ func (j *Judge) lacks(c scenarios.Case) (need, reason string) {
 	return "", ""
 }
 
-// Excused tells whether a case may be skipped under a profile for want of a capability:
-// the case needs it, and the profile does not have it by itself.
-func Excused(c scenarios.Case, p *profile.Profile, capability string) bool {
-	return slices.Contains(needsOf(c), capability) && !capabilities.find(capability).has(&Subject{Profile: p})
+// Needs are the capabilities without which a case does not apply.
+func Needs(c scenarios.Case) []string { return needsOf(c) }
+
+// Lacking tells whether there is such a capability and a profile does not have it by
+// itself, without anything that a run brings.
+func Lacking(p *profile.Profile, need string) bool {
+	return slices.ContainsFunc(capabilities, func(c capability) bool { return c.Name == need && !c.has(&Subject{Profile: p}) })
 }
 
 // Clock is the target's clock less ours, as its first answer dated it; it is not known

@@ -138,11 +138,14 @@ func (j *Judge) lacks(c scenarios.Case) (need, reason string) {
 	return "", ""
 }
 
-// Excused tells whether a case may be skipped under a profile for want of a capability:
-// the case needs it, and the profile does not have it by itself.
-func Excused(c scenarios.Case, p *profile.Profile, capability string) bool {
+// Needs are the capabilities without which a case does not apply.
+func Needs(c scenarios.Case) []string { return needsOf(c) }
+
+// Lacking tells whether there is such a capability and a profile does not have it by
+// itself, without anything that a run brings.
+func Lacking(p *profile.Profile, need string) bool {
 	bare := &Judge{subject: Subject{Profile: p}}
-	return slices.Contains(needsOf(c), capability) && !capabilities.find(capability).has(bare)
+	return slices.ContainsFunc(capabilities, func(c capability) bool { return c.Name == need && !c.has(bare) })
 }
 
 // needsOf gathers what a case asks of the profile and of the run: by itself, by its

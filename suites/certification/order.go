@@ -51,6 +51,9 @@ func (o Order) Plan(ctx context.Context) (suites.Config, error) {
 	if err != nil {
 		return c, err
 	}
+	if c.Subject.About.Role == "receiver" && c.Subject.About.Probe == "" && !o.Programme.Levels[0].StatusOnly {
+		return c, fmt.Errorf("certify: the programme %s takes no verdict that rests on statuses alone; say how effects are counted, with --probe-url, --probe-exec or --probe-file", o.Programme.Name)
+	}
 	if _, all := knownProfile(c.Folder.Manifest, c.Folder.Manifest.Inputs); len(all) > 0 {
 		return c, fmt.Errorf("certify: %s", all[0].Reason)
 	}

@@ -40,7 +40,7 @@ type Planned struct {
 type record struct {
 	Kind     string       `json:"kind"`
 	Schema   string       `json:"schema,omitempty"`   // header
-	Run      *Run         `json:"run,omitempty"`      // header, without results; end: state, ended, notes
+	Run      *Run         `json:"run,omitempty"`      // header, without results; end: state, ended, notes, clock
 	Planned  []Planned    `json:"planned,omitempty"`  // header
 	Case     string       `json:"case,omitempty"`     // observation
 	Exchange *Exchange    `json:"exchange,omitempty"` // observation, or
@@ -61,6 +61,7 @@ type Journal struct {
 	name    string
 	err     error
 	closed  bool
+	offset  *float64        // for the end
 	pending map[string]bool // planned cases: true until they have a result
 	chain   chain
 }
@@ -167,6 +168,14 @@ func (j *Journal) Record(r Result) error {
 	return nil
 }
 
+// Clock has the end record the subject's clock less ours, in milliseconds; nil where it
+// is not known.
+func (j *Journal) Clock(offset *float64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.offset = offset
+}
+
 // Close records how the run ended, Complete or Interrupted, and closes the file. A
 // run that is said to be complete while planned cases have no result is read back
 // as incomplete.
@@ -174,7 +183,7 @@ func (j *Journal) Close(state string, ended time.Time, notes []string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	_ = j.write(record{
-		Kind: "end", Run: &Run{State: state, Ended: ended, Notes: notes},
+		Kind: "end", Run: &Run{State: state, Ended: ended, Notes: notes, ClockOffset: j.offset},
 		Lines: j.chain.lines, Digest: j.chain.sum(),
 	}, true)
 	if c, ok := j.w.(io.Closer); ok && !j.closed {
@@ -339,6 +348,7 @@ func (j *reading) apply(r record) bool {
 		j.ended = true
 		j.header.State, j.header.Ended = r.Run.State, r.Run.Ended
 		j.header.Notes = append(j.header.Notes, r.Run.Notes...)
+		j.header.ClockOffset = r.Run.ClockOffset
 	default:
 		return false
 	}

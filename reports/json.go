@@ -22,10 +22,12 @@ import (
 //	started, ended  RFC 3339
 //	state     "complete", "interrupted" or "incomplete"
 //	notes[]   findings about the run as a whole
+//	clock_offset_ms  the subject's clock less ours, to the second, where its answers have a date
 //	stale[]   known failures that excuse nothing any more
 //	totals    {pass, fail, known, warn, skip, inconclusive}; known counts some of fail
-//	results[] {id, title, level, source, why, verdict, reason, status_only, known,
+//	results[] {id, title, level, source, why, verdict, reason, lacks, status_only, known,
 //	          figures[], reproduce, evidence[], load, absorbed, duration_ms}, in the order of the catalogue
+//	lacks     the capability for want of which a case is skipped
 //	load      a Measurement, without histograms and series: what a case of load measured
 //	absorbed  an Absorption, without histograms and series: what arrived of a sender under load
 //	figures[] {name, value, unit, note}: what a measuring case measured
@@ -40,9 +42,17 @@ func JSON(w io.Writer, run Run) error {
 	if run.Results == nil {
 		run.Results = []Result{}
 	}
-	b, err := json.MarshalIndent(run, "", "  ")
+	if err := WriteJSON(w, run); err != nil {
+		return fmt.Errorf("write the JSON report: %w", err)
+	}
+	return nil
+}
+
+// WriteJSON writes a value as indented JSON that is harmless wherever it is shown.
+func WriteJSON(w io.Writer, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode the JSON report: %w", err)
+		return err
 	}
 	_, err = w.Write(append(inertJSON(b), '\n'))
 	return err

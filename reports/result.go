@@ -35,6 +35,9 @@ type Run struct {
 	// end, "incomplete".
 	State string   `json:"state"`
 	Notes []string `json:"notes,omitempty"` // findings about the run as a whole
+	// ClockOffset is the subject's clock less ours in milliseconds, to the second, as its
+	// first answer dated it; nil where it did not.
+	ClockOffset *float64 `json:"clock_offset_ms,omitempty"`
 	// Stale are the ids in the known-failures file that excuse nothing any more.
 	Stale   []string `json:"stale,omitempty"`
 	Totals  Totals   `json:"totals"`
@@ -69,6 +72,9 @@ type Result struct {
 	Why     string  `json:"why,omitempty"`
 	Verdict Verdict `json:"verdict"`
 	Reason  string  `json:"reason,omitempty"`
+	// Lacks is the capability, in the words of the suite's vocabulary, for want of which
+	// the case is skipped.
+	Lacks string `json:"lacks,omitempty"`
 	// StatusOnly marks a verdict that rests on statuses, since no probe told of effects.
 	StatusOnly bool `json:"status_only,omitempty"`
 	// Known is the reason given in the known-failures file, where the case is in it.

@@ -34,8 +34,8 @@ func Parse(file string, src []byte, vocabularies ...Vocabulary) (*Suite, error) 
 	return suite, nil
 }
 
-// Load reads every .yaml file below dir, in the order of their names. Problems of
-// all files are reported together.
+// Load reads every .yaml file below dir, in the order of their names, programmes of
+// certification left out. Problems of all files are reported together.
 func Load(fsys fs.FS, dir string, vocabularies ...Vocabulary) ([]*Suite, error) {
 	l := loader{vocabularies: vocabularies, seen: map[string]string{}}
 	l.tree(fsys, dir, dir)
@@ -76,6 +76,9 @@ func (l *loader) tree(fsys fs.FS, dir, shown string) {
 	err := fs.WalkDir(fsys, dir, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
+		}
+		if entry.IsDir() && entry.Name() == programmeDir && name != dir {
+			return fs.SkipDir
 		}
 		if !entry.IsDir() && isYAML(name) {
 			found = true

@@ -34,14 +34,17 @@ type Judge interface {
 }
 
 // A judge may offer more: which cases hold the subject up, when a running case ends at
-// the latest, what the subject was seen to do, and an end.
+// the latest, what the subject was seen to do, how its clock goes, and an end.
 type (
 	considerate interface{ Later(c scenarios.Case) bool }
 	foresighted interface {
 		Until(caseName string) time.Time
 	}
 	observant interface{ Observed() *profile.Profile }
-	closer    interface{ Close() error }
+	clocked   interface {
+		Clock() (offset time.Duration, known bool)
+	}
+	closer interface{ Close() error }
 )
 
 // Subject is what a session judges. Receiver and Sender make one.

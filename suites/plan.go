@@ -42,7 +42,7 @@ func (s Settings) Plan(ctx context.Context, names []string) (Config, error) {
 	if c.Load, err = s.declared(); err != nil {
 		return Config{}, err
 	}
-	for _, check := range []func() error{s.CheckReports, s.checkJournal, s.checkObserve} {
+	for _, check := range []func() error{s.CheckReports, s.checkJournal, s.checkOut, s.checkObserve} {
 		if err := check(); err != nil {
 			return Config{}, err
 		}
@@ -53,7 +53,8 @@ func (s Settings) Plan(ctx context.Context, names []string) (Config, error) {
 	c.Seed = s.SeedOrRandom()
 	c.Parallel, c.FailFast, c.Timeout, c.Journal = s.Parallel, s.FailFast, s.Timeout, s.Journal
 	c.Reproduce, c.Tool = s.reproduceAs(role), Tool()
-	return c, nil
+	c.Folder, err = s.folder(c, role, names)
+	return c, err
 }
 
 // subjectOf is a configuration of which the subject is made.
@@ -199,7 +200,7 @@ func (s Settings) reproduce(c scenarios.Case, role string) string {
 
 // ofTheRun are the settings that say nothing about a single case, and the seed: a
 // receiver that remembers ids would take the very same deliveries for replays.
-var ofTheRun = []string{"seed", "filter", "level", "parallel", "fail-fast", "timeout", "known-failures", "journal", "report", "observe"}
+var ofTheRun = []string{"seed", "filter", "level", "parallel", "fail-fast", "timeout", "known-failures", "journal", "out", "report", "observe"}
 
 func isBuiltIn(c scenarios.Case) bool {
 	builtIn, err := Catalogue()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -28,6 +29,8 @@ type Config struct {
 	Known    []reports.Known // failures that are accepted for a time
 	// Journal is the file that records the run as it goes; none where it is empty.
 	Journal string
+	// Folder is kept as the run goes, the journal in it; none where it is nil.
+	Folder *Folder
 	// Redactor takes secrets out of everything that is kept; it may be nil.
 	Redactor *reports.Redactor
 	// Reproduce returns the command that runs a case again; it may be nil.
@@ -82,6 +85,7 @@ type Session struct {
 	judge   Judge
 	journal *reports.Journal
 	started time.Time
+	over    time.Time // when it had ended
 	slots   map[string]*slot
 	ended   chan struct{}
 
@@ -116,13 +120,26 @@ func Start(ctx context.Context, c Config) (*Session, error) {
 	if s.judge, err = c.Subject.judge(c, witness{s.observe, s.absorb, s.measure}); err != nil {
 		return nil, err
 	}
-	if c.Journal != "" {
-		if s.journal, err = reports.CreateJournal(c.Journal, s.header(), s.planned()); err != nil {
-			return nil, errors.Join(err, s.dismiss())
-		}
+	if err := s.openRecords(); err != nil {
+		return nil, errors.Join(err, s.dismiss())
 	}
 	s.begin(ctx)
 	return s, nil
+}
+
+// openRecords begins the results folder and the journal, where they are wanted.
+func (s *Session) openRecords() (err error) {
+	path := s.config.Journal
+	if f := s.config.Folder; f != nil {
+		path = filepath.Join(f.Dir, reports.JournalFile)
+		if err := reports.BeginFolder(f.Dir, f.Manifest); err != nil {
+			return err
+		}
+	}
+	if path != "" {
+		s.journal, err = reports.CreateJournal(path, s.header(), s.planned())
+	}
+	return err
 }
 
 // begin starts judging.
@@ -162,13 +179,18 @@ func (s *Session) Await(ctx context.Context, name string) reports.Result {
 // harness itself failed; the run then says what it still could.
 func (s *Session) Wait() (reports.Run, error) {
 	<-s.ended
+	return s.found(), s.broken
+}
+
+// found is the run, with everything that is known of it when it has ended.
+func (s *Session) found() reports.Run {
 	run := s.header()
-	run.Ended, run.State, run.Notes = time.Now(), s.state, s.notes
+	run.Ended, run.State, run.Notes, run.ClockOffset = s.over, s.state, s.notes, s.clock()
 	for _, c := range s.config.Cases {
 		run.Results = append(run.Results, s.slots[c.Name()].result)
 	}
-	reports.Apply(&run, s.config.Known, time.Now())
-	return run, s.broken
+	reports.Apply(&run, s.config.Known, s.over)
+	return run
 }
 
 // header is the run as it is known before it begins.
@@ -203,9 +225,28 @@ func (s *Session) run() {
 	}
 	s.writeObserved()
 	s.fail(s.dismiss())
+	s.over = time.Now()
 	if s.journal != nil {
-		s.fail(s.journal.Close(s.state, time.Now(), s.notes))
+		s.journal.Clock(s.clock())
+		s.fail(s.journal.Close(s.state, s.over, s.notes))
 	}
+	if f := s.config.Folder; f != nil {
+		s.fail(reports.EndFolder(f.Dir, s.found()))
+	}
+}
+
+// clock is the subject's clock less ours in milliseconds; nil where it is not known.
+func (s *Session) clock() *float64 {
+	j, ok := s.judge.(clocked)
+	if !ok {
+		return nil
+	}
+	offset, known := j.Clock()
+	if !known {
+		return nil
+	}
+	ms := float64(offset.Milliseconds())
+	return &ms
 }
 
 // together runs the cases that may run at the same time, and returns the others.

@@ -32,19 +32,24 @@ func (c console) Write(p []byte) (int, error) {
 // tell writes the reports of a run, and then tells the terminal, unless a report
 // went there; it returns the exit code as an error.
 func tell(cmd *cobra.Command, s suites.Settings, run reports.Run, verbose bool) error {
+	if err := tellRun(cmd, s, run, verbose); err != nil {
+		return err
+	}
+	if code := run.ExitCode(); code != reports.ExitPassed {
+		return exitCode{code: code}
+	}
+	return nil
+}
+
+// tellRun is tell without the exit code.
+func tellRun(cmd *cobra.Command, s suites.Settings, run reports.Run, verbose bool) error {
 	toStdout, err := s.WriteReports(cmd.OutOrStdout(), run)
 	if !toStdout {
 		t := terminalOf(os.Stdout)
 		t.Verbose = verbose
 		err = errors.Join(err, t.Write(cmd.OutOrStdout(), run))
 	}
-	if err != nil {
-		return harness(err)
-	}
-	if code := run.ExitCode(); code != reports.ExitPassed {
-		return exitCode{code: code}
-	}
-	return nil
+	return harness(err)
 }
 
 // terminalOf returns the report for people, as suits a file.

@@ -97,7 +97,7 @@ error; 3 nothing failed, yet something was inconclusive; 4 hookanvil itself fail
 	})
 	root.AddCommand(
 		newDemo(), newRun(), newList(), newExplain(), newValidate(), newSchema(), newProfiles(), newMatrix(),
-		newReference(), newSign(), newVerify(), newDiagnose(), newSend(), newLoad(), newCompare(), newListen(), newSink(), newReplay(), newReport(), newPKI(), newVersion(),
+		newReference(), newSign(), newVerify(), newDiagnose(), newSend(), newLoad(), newCompare(), newListen(), newSink(), newReplay(), newReport(), newCertify(), newVerifyCertificate(), newPKI(), newVersion(),
 	)
 	return root
 }

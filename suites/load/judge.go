@@ -33,8 +33,8 @@ func NewJudge(s Subject, seed uint64, records Recorder) *Judge {
 func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 	start := time.Now()
 	result := reports.Result{ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why}
-	if reason := j.Lacks(c); reason != "" {
-		result.Verdict, result.Reason = reports.Skip, reason
+	if need, reason := lacks(c, j.subject); reason != "" {
+		result.Verdict, result.Reason, result.Lacks = reports.Skip, reason, need
 		return result
 	}
 	result.StatusOnly = j.subject.Probe == nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookanvil/hookanvil/fixtures/payloads"
 	"github.com/hookanvil/hookanvil/fixtures/probe"
+	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/scenarios"
 	"github.com/hookanvil/hookanvil/scenarios/threshold"
 	"github.com/hookanvil/hookanvil/suites/load/attack"
@@ -123,13 +124,36 @@ func asksForEffects(c scenarios.Case) bool {
 
 // Lacks says why a case does not apply to the subject; it is empty where it does.
 func (j *Judge) Lacks(c scenarios.Case) string {
+	_, reason := lacks(c, j.subject)
+	return reason
+}
+
+// lacks names the first capability that a case needs and the subject lacks, and says it
+// in words.
+func lacks(c scenarios.Case, s Subject) (need, reason string) {
 	needs := needsOf(c)
 	for _, one := range capabilities {
-		if slices.Contains(needs, one.name) && !one.has(j.subject) {
-			return one.lack(j.subject)
+		if slices.Contains(needs, one.name) && !one.has(s) {
+			return one.name, one.lack(s)
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// Needs are the capabilities without which a case does not apply. What a sender lacks
+// under load has no names.
+func Needs(c scenarios.Case) []string {
+	if c.Load == nil {
+		return nil
+	}
+	return needsOf(c)
+}
+
+// Lacking tells whether there is such a capability and a profile does not have it by
+// itself, without anything that a run brings.
+func Lacking(p *profile.Profile, need string) bool {
+	bare := Subject{Target: attack.Target{Profile: p}}
+	return slices.ContainsFunc(capabilities, func(c capability) bool { return c.name == need && !c.has(bare) })
 }
 
 // planOf is what a case sends to the subject.

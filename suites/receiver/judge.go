@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/scenarios"
@@ -94,13 +95,33 @@ func (j *Judge) Exclusive(c scenarios.Case) bool {
 
 // Lacks says why a case does not apply to the subject; it is empty where it does.
 func (j *Judge) Lacks(c scenarios.Case) string {
+	_, reason := j.lacks(c)
+	return reason
+}
+
+// lacks names the first capability that a case needs and the subject lacks, and says it
+// in words.
+func (j *Judge) lacks(c scenarios.Case) (need, reason string) {
 	for _, need := range needsOf(c) {
 		if have := capabilities.find(need); !have.has(&j.subject) {
-			return have.lack(&j.subject)
+			return need, have.lack(&j.subject)
 		}
 	}
-	return ""
+	return "", ""
 }
+
+// Needs are the capabilities without which a case does not apply.
+func Needs(c scenarios.Case) []string { return needsOf(c) }
+
+// Lacking tells whether there is such a capability and a profile does not have it by
+// itself, without anything that a run brings.
+func Lacking(p *profile.Profile, need string) bool {
+	return slices.ContainsFunc(capabilities, func(c capability) bool { return c.Name == need && !c.has(&Subject{Profile: p}) })
+}
+
+// Clock is the target's clock less ours, as its first answer dated it; it is not known
+// where that had no date.
+func (j *Judge) Clock() (offset time.Duration, known bool) { return j.skew, j.hasClock }
 
 // needsOf gathers what a case asks of the profile and of the run: by itself, by
 // its mutations and by its expectations.
@@ -146,8 +167,8 @@ func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 		ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why,
 		StatusOnly: j.subject.Probe == nil,
 	}
-	if reason := j.Lacks(c); reason != "" {
-		result.Verdict, result.Reason, result.StatusOnly = reports.Skip, reason, false
+	if need, reason := j.lacks(c); reason != "" {
+		result.Verdict, result.Reason, result.Lacks, result.StatusOnly = reports.Skip, reason, need, false
 		return result
 	}
 	ctx, cancel := context.WithTimeout(ctx, firstOf(c.Timeout, time.Minute))

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/scenarios"
 )
@@ -122,12 +123,29 @@ var lasting = []string{
 
 // Lacks says why a case does not apply to the subject; it is empty where it does.
 func (j *Judge) Lacks(c scenarios.Case) string {
+	_, reason := j.lacks(c)
+	return reason
+}
+
+// lacks names the first capability that a case needs and the subject lacks, and says it
+// in words.
+func (j *Judge) lacks(c scenarios.Case) (need, reason string) {
 	for _, need := range needsOf(c) {
 		if have := capabilities.find(need); !have.has(j) {
-			return have.lack(j)
+			return need, have.lack(j)
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// Needs are the capabilities without which a case does not apply.
+func Needs(c scenarios.Case) []string { return needsOf(c) }
+
+// Lacking tells whether there is such a capability and a profile does not have it by
+// itself, without anything that a run brings.
+func Lacking(p *profile.Profile, need string) bool {
+	bare := &Judge{subject: Subject{Profile: p}}
+	return slices.ContainsFunc(capabilities, func(c capability) bool { return c.Name == need && !c.has(bare) })
 }
 
 // needsOf gathers what a case asks of the profile and of the run: by itself, by its
@@ -225,8 +243,8 @@ func (j *Judge) Until(caseName string) time.Time {
 func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 	start := time.Now()
 	result := reports.Result{ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why}
-	if reason := j.Lacks(c); reason != "" {
-		result.Verdict, result.Reason = reports.Skip, reason
+	if need, reason := j.lacks(c); reason != "" {
+		result.Verdict, result.Reason, result.Lacks = reports.Skip, reason, need
 		return result
 	}
 	if j.down != "" {

@@ -49,8 +49,8 @@ type second struct {
 
 // gathering is the latency of accepted hits of a second, while they come.
 type gathering struct {
-	all     spread
 	classes [classCount]spread
+	mixed   spread // of several classes
 }
 
 const (
@@ -142,7 +142,9 @@ func (c *collector) take(r *record) {
 	l.latency[r.outcome].add(r.end - r.due)
 	if unsent := r.outcome == failed && r.kind == kindUnsent; !unsent {
 		c.begun++
-		l.service[r.outcome].add(r.end - r.begun)
+		if !c.plan.Closed { // where a hit is begun when it is due: see sum
+			l.service[r.outcome].add(r.end - r.begun)
+		}
 	}
 	if r.waited {
 		c.waited++
@@ -170,7 +172,6 @@ func (c *collector) takeSeries(r *record) {
 		s.Accepted++
 		s.classes[r.class].Accepted++
 		if g := c.gathering(int(r.end / time.Second)); g != nil {
-			g.all.add(r.end - r.due)
 			g.classes[r.class].add(r.end - r.due)
 		}
 	case refused:
@@ -215,7 +216,6 @@ func (c *collector) settle(n int) {
 			continue
 		}
 		g.write(&c.seconds[at])
-		g.all.reset()
 		for class := range g.classes {
 			g.classes[class].reset()
 		}
@@ -225,10 +225,30 @@ func (c *collector) settle(n int) {
 }
 
 func (g *gathering) write(s *second) {
-	s.P50, s.P99, s.Max = g.all.quantile(50), g.all.quantile(99), millis(g.all.max)
+	all := g.all()
+	s.P50, s.P99, s.Max = all.quantile(50), all.quantile(99), millis(all.max)
 	for class := range g.classes {
 		s.classes[class].P99 = g.classes[class].quantile(99)
 	}
+}
+
+// all is the latency whatever the class: that of the only class, or of all of them together.
+func (g *gathering) all() *spread {
+	g.mixed.reset()
+	last, met := &g.mixed, 0
+	for class := range g.classes {
+		if one := &g.classes[class]; one.count > 0 {
+			last = one
+			met++
+		}
+	}
+	if met < 2 {
+		return last
+	}
+	for class := range g.classes {
+		g.mixed.merge(&g.classes[class])
+	}
+	return &g.mixed
 }
 
 // reported is a second as it is reported.

@@ -24,6 +24,9 @@ func (c *collector) sum(of func(stage, class int) bool, distributions bool) *cel
 			}
 		}
 	}
+	if c.plan.Closed {
+		total.service = total.latency
+	}
 	return total
 }
 

@@ -397,6 +397,20 @@ func TestSlowTargetIsNotInvalid(t *testing.T) {
 	}
 }
 
+// The latency of a second is that of all its classes together.
+func TestSecondsOfSeveralClasses(t *testing.T) {
+	t.Parallel()
+	u := server(t, func(c net.Conn) { answerAll(c, func(int) []byte { return ok }) })
+	p := stages(attack.Constant(200, time.Second))
+	p.Stages[0].Mix = attack.Mix{attack.Honest: 1, attack.Forged: 1}
+	m := run(t, at(t, u, "github"), p, attack.Options{})
+	s := m.Series[0]
+	honest, forged := s.Classes["honest"], s.Classes["forged"]
+	if honest.Accepted < 20 || forged.Accepted < 20 || s.P50 <= 0 || s.P99 < min(honest.P99, forged.P99) || s.P99 > max(honest.P99, forged.P99) || s.Max < s.P99 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestClosedModel(t *testing.T) {
 	t.Parallel()
 	u := server(t, func(c net.Conn) {
@@ -409,6 +423,10 @@ func TestClosedModel(t *testing.T) {
 	m := run(t, at(t, u, "github"), p, attack.Options{})
 	if m.Model != "closed" || m.Total.Accepted != m.Total.Planned || m.Total.Planned < 100 || m.Total.Planned > 800 || m.Generator.Dials != 4 {
 		t.Errorf("%s: %+v, %d dials", m.Model, m.Total, m.Generator.Dials)
+	}
+	// A hit is due when it is begun.
+	if got, want := m.Total.Service["accepted"], m.Total.Latency["accepted"]; got != want || got.Count != m.Total.Accepted || got.P50 < 5 {
+		t.Errorf("service %+v, latency %+v", got, want)
 	}
 	for _, s := range m.Stages {
 		if s.Total.Accepted < 50 {

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -46,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"receiver": startReceiver,
 			"sender":   startSender,
 			"exits":    exits,
+			"keys":     makeKeys,
 		},
 	})
 }
@@ -90,6 +94,26 @@ func startSender(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("REMOVE", s.Subject.Remove.String())
 	keys := p.NewKeys(rand.New(rand.NewPCG(1, 1)))
 	ts.Setenv("WEBHOOK_SECRET", keys[p.Signature.Name][0].Reveal())
+}
+
+// makeKeys writes an Ed25519 key and its public one: keys PRIVATE PUBLIC [VARIABLE], where
+// the variable is set to the private one.
+func makeKeys(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 && len(args) != 3 {
+		ts.Fatalf("usage: keys PRIVATE PUBLIC [VARIABLE]")
+	}
+	public, private, err := ed25519.GenerateKey(nil)
+	ts.Check(err)
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	ts.Check(err)
+	open, err := x509.MarshalPKIXPublicKey(public)
+	ts.Check(err)
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: open}), 0o600))
+	if len(args) == 3 {
+		ts.Setenv(args[2], string(text))
+	}
 }
 
 // exits runs a command and demands an exit code, or one of several: exits CODE[|CODE]...

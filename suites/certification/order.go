@@ -82,14 +82,14 @@ func (o Order) rank() (int, error) {
 // Outcome is what a certification came to.
 type Outcome struct {
 	Level  string // that was awarded; empty where none was
-	Aimed  bool   // it is the one that was tried for
+	Aimed  bool   // it is the one that was tried for, or higher
 	Levels []Standing
 }
 
 // Award works out the level that the results in the folder support and, where there is
 // one, seals the folder and verifies the certificate as anybody else would.
 func (o Order) Award(ctx context.Context, key *certificate.Key, now time.Time) (Outcome, error) {
-	rank, err := o.rank()
+	aim, err := o.rank()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -101,6 +101,8 @@ func (o Order) Award(ctx context.Context, key *certificate.Key, now time.Time) (
 	if len(all) > 0 {
 		return Outcome{}, fmt.Errorf("certify: %s", all[0].Reason)
 	}
+	// A higher level than was tried for may have the same suites.
+	rank := max(aim, triedFor(o.Programme, manifest.Selected))
 	cases, err := casesOf(o.Programme, rank, manifest.Setting("filter"), manifest.Profile)
 	if err != nil {
 		return Outcome{}, err
@@ -114,7 +116,7 @@ func (o Order) Award(ctx context.Context, key *certificate.Key, now time.Time) (
 		return out, nil
 	}
 	out.Level = highest(out.Levels)
-	out.Aimed = out.Level == o.Programme.Levels[rank-1].Level
+	out.Aimed = o.Programme.Rank(out.Level) >= aim
 	if out.Level == "" {
 		return out, nil
 	}

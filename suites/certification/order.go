@@ -40,7 +40,8 @@ func (o Order) Plan(ctx context.Context) (suites.Config, error) {
 	}
 	names := o.Programme.Suites(rank)
 	s := o.Settings
-	s.Out = o.Dir
+	// Rate and duration are the programme's, whatever a file of settings has for other runs.
+	s.Out, s.Rate, s.Duration = o.Dir, "", 0
 	if hasLoad(names) {
 		s.Rate, s.Duration = o.Programme.Load.Rate, o.Programme.Load.Duration
 	}

@@ -26,7 +26,7 @@ func handshake(forged bool, given *string) func(*delivery, any) {
 		if c.Signed {
 			keys := d.keys
 			if forged {
-				keys = p.NewKeys(d.rand)
+				keys = p.Forged(d.rand, d.keys)
 			}
 			signatures, err := profile.RenderSignatures(p.Signings(m, keys))
 			if err == nil {

@@ -38,7 +38,7 @@ func NewWitness(s Subject, seed uint64) *Witness {
 	w := &Witness{receiver: s.filled(), rand: rand.New(rand.NewPCG(seed, stream))}
 	w.record = func(string, wire.Exchange) error { return nil }
 	if w.forger = s.Other; len(w.forger) == 0 {
-		w.forger = s.Profile.NewKeys(w.rand)
+		w.forger = s.Profile.Forged(w.rand, s.Keys)
 	}
 	return w
 }

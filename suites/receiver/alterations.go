@@ -118,7 +118,7 @@ func (d *delivery) signWith(keys profile.Keys) {
 	d.signings = d.subject.Profile.Signings(d.Message, keys)
 }
 
-func strangersKeys(d *delivery, _ any) { d.signWith(d.subject.Profile.NewKeys(d.rand)) }
+func strangersKeys(d *delivery, _ any) { d.signWith(d.subject.Profile.Forged(d.rand, d.keys)) }
 
 func eachSigning(change func(*profile.Signing)) func(*delivery, any) {
 	return func(d *delivery, _ any) {
@@ -185,12 +185,14 @@ func keySentAlong(d *delivery, _ any) {
 // letter is changed into another.
 func (d *delivery) eachCode(change func([]byte) []byte) {
 	for i, s := range d.signings {
-		if code, err := s.Code(); err == nil {
+		text, err := s.Recoded(func(code []byte) []byte {
 			changed := change(code)
 			if d.isText() {
 				changed = printable(code, changed)
 			}
-			text := s.Scheme.Encode(changed)
+			return changed
+		})
+		if err == nil {
 			d.signings[i].Literal = &text
 		}
 	}
@@ -343,8 +345,7 @@ func without(template, word string) string {
 // spoilStrong makes every signature wrong but the legacy ones.
 func spoilStrong(d *delivery, _ any) {
 	for i, s := range d.signings {
-		if code, err := s.Code(); err == nil && !s.Scheme.Weak {
-			text := s.Scheme.Encode(flipAt(-1)(code))
+		if text, err := s.Recoded(flipAt(-1)); err == nil && !s.Scheme.Weak {
 			d.signings[i].Literal = &text
 		}
 	}
@@ -355,8 +356,7 @@ func among(before, behind int) func(*delivery, any) {
 	return func(d *delivery, _ any) {
 		right := d.signings[:1:1]
 		wrong := slices.Clone(right)
-		if code, err := wrong[0].Code(); err == nil {
-			text := wrong[0].Scheme.Encode(flipAt(0)(code))
+		if text, err := wrong[0].Recoded(flipAt(0)); err == nil {
 			wrong[0].Literal = &text
 		}
 		d.signings = slices.Concat(repeated(wrong, before), right, repeated(wrong, behind))

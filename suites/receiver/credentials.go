@@ -131,7 +131,7 @@ func credentialInBody(d *delivery, _ any) {
 func secondCredential(first bool) func(*delivery, any) {
 	return func(d *delivery, _ any) {
 		p := d.subject.Profile
-		wrong := p.Signings(d.Message, p.NewKeys(d.rand))
+		wrong := p.Signings(d.Message, p.Forged(d.rand, d.keys))
 		if p.Signature.Query == "" {
 			lines, err := profile.RenderSignatures(wrong)
 			if err == nil {

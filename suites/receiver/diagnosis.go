@@ -53,7 +53,7 @@ func (t *trial) accepts(ctx context.Context, step scenarios.Step) string {
 		default:
 			return "" // it says nothing of the signature
 		}
-		sure := t.answerTo(ctx, step, v.Hypothesis, p.NewKeys(t.rand)) == refused &&
+		sure := t.answerTo(ctx, step, v.Hypothesis, p.Forged(t.rand, t.subject.Keys)) == refused &&
 			t.answerTo(ctx, step, "", keys) == refused && t.answerTo(ctx, step, v.Hypothesis, keys) == accepted
 		if !sure {
 			return ""

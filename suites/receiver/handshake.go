@@ -37,7 +37,7 @@ func handshake(how asking) func(*delivery, any) {
 		if c.Signed {
 			keys := d.keys
 			if how.forged {
-				keys = p.NewKeys(d.rand)
+				keys = p.Forged(d.rand, d.keys)
 			}
 			headers = append(headers, d.signed(p.Signings(m, keys))...)
 		}

@@ -3,6 +3,7 @@ package receiver
 import (
 	"bytes"
 	"crypto/ed25519"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +54,10 @@ func wordWith(part, name string, arg scenarios.Kind, doc string) scenarios.Entry
 
 // mutations are the departures a scenario can name. Each sentence completes "the
 // delivery ...".
-var mutations = mutationTable{
+var mutations = slices.Concat(generalMutations, tokenMutations)
+
+// generalMutations are those that are not about one kind of signature.
+var generalMutations = mutationTable{
 	// The body.
 	{word("body", "flip-bit", "has one bit of its body changed after signing"), afterSigning, []string{"signed-body"}, body(flipBit)},
 	{word("body", "reserialised", "has its JSON written anew after signing: same meaning, other bytes"), afterSigning, []string{"signed-body"}, body(reserialise)},
@@ -80,7 +84,7 @@ var mutations = mutationTable{
 		}},
 	{word("key", "zeros", "is signed with a key of 32 zero bytes"), whileSigning, []string{"hmac"},
 		hmacWith(func(profile.Signing) []byte { return make([]byte, 32) })},
-	{word("key", "undecoded", "is signed with the text of the secret instead of the key that it encodes"), whileSigning, []string{"encoded-key"},
+	{word("key", "undecoded", "is signed with the text of the secret instead of the key that it encodes"), whileSigning, []string{"encoded-key", "hmac"},
 		hmacWith(func(s profile.Signing) []byte { return []byte(s.Secret.Reveal()) })},
 	{word("key", "other-endpoint", "is signed with the key of another endpoint"), whileSigning, []string{"other-key"},
 		func(d *delivery, _ any) { d.signWith(d.subject.Other) }},
@@ -150,11 +154,11 @@ var mutations = mutationTable{
 			d.signings = repeated(d.signings, arg.(int))
 		}},
 	{word("signature", "reordered", "has the parts of its signature header in the reverse order"), afterSigning, []string{"timestamp-in-signature"}, reverseParts},
-	{word("signature", "twice-wrong-first", "has a second signature header line, a wrong one before the right one"), afterSigning, []string{"signature-beside-body"}, secondSignature(true)},
-	{word("signature", "twice-wrong-last", "has a second signature header line, a wrong one behind the right one"), afterSigning, []string{"signature-beside-body"}, secondSignature(false)},
-	{wordWith("signature", "under", scenarios.Text, "carries its signature under another header's name"), afterSigning, []string{"signature-beside-body"},
+	{word("signature", "twice-wrong-first", "has a second signature header line, a wrong one before the right one"), afterSigning, []string{"signature-header"}, secondSignature(true)},
+	{word("signature", "twice-wrong-last", "has a second signature header line, a wrong one behind the right one"), afterSigning, []string{"signature-header"}, secondSignature(false)},
+	{wordWith("signature", "under", scenarios.Text, "carries its signature under another header's name"), afterSigning, []string{"signature-header"},
 		func(d *delivery, arg any) { d.rename(d.signatureHeader(), arg.(string)) }},
-	{word("signature", "in-query", "carries its signature in the query instead of the header"), afterSigning, []string{"signature-beside-body"}, signatureInQuery},
+	{word("signature", "in-query", "carries its signature in the query instead of the header"), afterSigning, []string{"signature-header"}, signatureInQuery},
 
 	// The secret itself, where that is sent in the place of a signature.
 	{word("credential", "missing", "carries no credential"), afterSigning, nil, func(d *delivery, _ any) { d.dropSignatures() }},
@@ -300,7 +304,7 @@ var mutations = mutationTable{
 		}},
 	{wordWith("forged", "body", scenarios.Text, "is signed with a stranger's key and has another body"), beforeSigning, nil,
 		func(d *delivery, arg any) {
-			d.Body, d.keys = []byte(arg.(string)), d.subject.Profile.NewKeys(d.rand)
+			d.Body, d.keys = []byte(arg.(string)), d.subject.Profile.Forged(d.rand, d.keys)
 		}},
 
 	// Method and path.

@@ -72,11 +72,13 @@ func runLacks(what string) func(*Subject) string {
 	return func(*Subject) string { return what }
 }
 
-var capabilities = capabilityTable{
+var capabilities = slices.Concat(generalCapabilities, tokenCapabilities)
+
+var generalCapabilities = capabilityTable{
 	{word("", "timestamp", "sends a timestamp"),
 		func(s *Subject) bool { return s.Profile.Timestamp != nil }, profileLacks("sends no timestamp")},
 	{word("", "timestamp-beside-body", "sends its timestamp in a header, its own or the signature's"),
-		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.JSON == "" }, profileLacks("has no timestamp in a header")},
+		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.InHeader() }, profileLacks("has no timestamp in a header")},
 	{word("", "bounded-age", "refuses timestamps that are too old"),
 		func(s *Subject) bool { return s.Profile.Ages() },
 		func(s *Subject) string {
@@ -88,7 +90,7 @@ var capabilities = capabilityTable{
 	{word("", "unix-timestamp", "sends its timestamp as a number of seconds, in a header, and bounds it"),
 		func(s *Subject) bool {
 			ts := s.Profile.Timestamp
-			return s.Profile.Ages() && ts.Unit == "s" && ts.JSON == ""
+			return s.Profile.Ages() && ts.Unit == "s" && ts.InHeader()
 		}, profileLacks("has no bounded timestamp in seconds in a header")},
 	{word("", "timestamp-header", "sends its timestamp in a header of its own"),
 		func(s *Subject) bool { return s.Profile.Timestamp != nil && s.Profile.Timestamp.Header != "" }, profileLacks("has no timestamp header")},
@@ -114,6 +116,8 @@ var capabilities = capabilityTable{
 		func(s *Subject) bool { return s.Profile.Signed() }, profileLacks("has no secret")},
 	{word("", "signature", "signs its deliveries"),
 		func(s *Subject) bool { return s.Profile.Signed() && s.Profile.Technique() == profile.NoCredential }, profileLacks("signs nothing: see receiver/authentication")},
+	{word("", "signature-header", "carries its signature in a header"),
+		func(s *Subject) bool { return s.Profile.Signed() && s.Profile.Signature.Header != "" }, profileLacks("carries no signature in a header")},
 	{word("", "credential", "sends its secret itself"), usesTechnique(profile.Basic, profile.Bearer, profile.SecretInHeader, profile.SecretInQuery),
 		profileLacks("does not send its secret itself")},
 	{word("", "basic", "uses Basic authentication"), usesTechnique(profile.Basic), profileLacks("does not use Basic authentication")},
@@ -157,8 +161,6 @@ var capabilities = capabilityTable{
 		func(s *Subject) bool { return s.Profile.BodySigned() }, profileLacks("does not sign the body")},
 	{word("", "signed-data", "signs single data of the body, and not all of it"),
 		func(s *Subject) bool { return len(s.Profile.Data()) > 0 }, profileLacks("signs no single data of the body")},
-	{word("", "signature-beside-body", "carries what proves it beside the body, and not in it"),
-		func(s *Subject) bool { return !s.Profile.Signature.InBody() }, profileLacks("has its signature in the body")},
 	{word("", "opaque-body", "is verified without reading the body"),
 		func(s *Subject) bool { return !s.Profile.ReadsBody() }, profileLacks("is verified by what stands in the body")},
 	{word("", "hmac", "signs with an HMAC"),

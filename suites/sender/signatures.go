@@ -3,6 +3,7 @@ package sender
 import (
 	"bytes"
 	"crypto/hmac"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -22,8 +23,8 @@ var signatureExpectations = expectationTable{
 	{Entry: word("not-default-key", "signs with no key that anybody could guess: empty, well-known, or the secret's text where it is to be decoded"), needs: []string{"hmac"}, judge: each(judgeDefaultKey)},
 	{Entry: namesOf("covers", []string{"id", "timestamp", "body", "data"}, "covers these parts with its signature"), needs: []string{"secret"}, judge: judgeCovers},
 	{Entry: word("no-weak-signature", "sends no signature of a broken algorithm beside the strong one"), needs: []string{"signature"}, judge: each(judgeWeak)},
-	{Entry: word("secret-strength", "invents secrets of 24 to 64 bytes that do not repeat themselves"), needs: []string{"issued-secret"}, absent: true, judge: judgeStrength},
-	{Entry: word("secrets-differ", "invents another secret for every endpoint"), needs: []string{"issued-secret"}, absent: true, judge: judgeSecretsDiffer},
+	{Entry: word("secret-strength", "invents secrets of 24 to 64 bytes that do not repeat themselves"), needs: []string{"issued-secret", "shared-secret"}, absent: true, judge: judgeStrength},
+	{Entry: word("secrets-differ", "invents another secret for every endpoint"), needs: []string{"issued-secret", "shared-secret"}, absent: true, judge: judgeSecretsDiffer},
 }
 
 // verified is the finding of a signature: err says why it is not good.
@@ -187,6 +188,10 @@ func changeStamp(p *profile.Profile, a *attempt, in *profile.Incoming) {
 		in.Body = p.Restamp(in.Body, stamp)
 	case p.Timestamp.Header != "":
 		in.Headers.Set(p.Timestamp.Header, stamp)
+	case p.Timestamp.Claim != "":
+		value := in.Headers.Get(header)
+		before := value[:strings.LastIndexByte(value, ' ')+1] // the name of a scheme
+		in.Headers.Set(header, before+profile.Altered(value[len(before):], func(t profile.JWT) { t.Claims[p.Timestamp.Claim] = json.Number(stamp) }))
 	default:
 		in.Headers.Set(header, strings.Replace(in.Headers.Get(header), a.stamp, stamp, 1))
 	}

@@ -55,7 +55,7 @@ type bodyForm struct {
 func newOrder(t Target, p Plan) (*order, error) {
 	o := &order{target: t, seed: p.Seed}
 	if len(t.Other) == 0 && t.Profile.Signed() {
-		o.target.Other = t.Profile.NewKeys(rand.New(rand.NewPCG(p.Seed, 0xf0)))
+		o.target.Other = t.Profile.Forged(rand.New(rand.NewPCG(p.Seed, 0xf0)), t.Keys)
 	}
 	again, oversized := false, false
 	for _, s := range p.Stages {

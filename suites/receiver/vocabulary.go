@@ -161,6 +161,8 @@ var generalCapabilities = capabilityTable{
 		func(s *Subject) bool { return s.Profile.BodySigned() }, profileLacks("does not sign the body")},
 	{word("", "signed-data", "signs single data of the body, and not all of it"),
 		func(s *Subject) bool { return len(s.Profile.Data()) > 0 }, profileLacks("signs no single data of the body")},
+	{word("", "signature-beside-body", "carries what proves it beside the body, and not in it"),
+		func(s *Subject) bool { return !s.Profile.Signature.InBody() }, profileLacks("has its signature in the body")},
 	{word("", "opaque-body", "is verified without reading the body"),
 		func(s *Subject) bool { return !s.Profile.ReadsBody() }, profileLacks("is verified by what stands in the body")},
 	{word("", "hmac", "signs with an HMAC"),

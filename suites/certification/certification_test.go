@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	"github.com/hookanvil/hookanvil/scenarios"
 	"github.com/hookanvil/hookanvil/suites"
 	"github.com/hookanvil/hookanvil/suites/certification"
+	"github.com/hookanvil/hookanvil/suites/receiver"
 )
 
 // workplace holds what several tests begin from, which is made once.
@@ -254,6 +256,39 @@ func TestProgrammes(t *testing.T) {
 	for name, want := range map[string]string{"": "webhook-receiver", "webhook-reciever": "did you mean", "missing.yaml": "read the programme"} {
 		if _, err := certification.Find(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %q", name, err, want)
+		}
+	}
+}
+
+// A receiver can be certified under every profile that signs: what a case needs and the
+// profile lacks is excused, but for a probe. A capability that is new to the catalogue has
+// to be thought of in the programmes.
+func TestEveryProfileHasItsExcuses(t *testing.T) {
+	p, err := certification.Find("webhook-receiver")
+	must(t, err)
+	for rank, level := range p.Levels {
+		cases, err := suites.Select(p.Suites(rank + 1))
+		must(t, err)
+		excuses := slices.Concat(p.Excuses, level.Excuses, []string{"probe"})
+		if level.NoWarnings {
+			excuses = append(excuses, "second-key", "retired-key", "other-key", "other-url") // which the run has to have
+		}
+		for _, name := range profiles.Names() {
+			declared, err := profiles.Get(name)
+			must(t, err)
+			if receiver.Lacking(declared, "signature") {
+				continue
+			}
+			for _, c := range cases {
+				if c.Load != nil || c.Level != scenarios.Must && !level.NoWarnings {
+					continue
+				}
+				for _, need := range receiver.Needs(c) {
+					if receiver.Lacking(declared, need) && !slices.Contains(excuses, need) {
+						t.Errorf("%s at %s, under %s: nothing excuses that it lacks %s", c.Name(), level.Level, name, need)
+					}
+				}
+			}
 		}
 	}
 }

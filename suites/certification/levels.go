@@ -151,8 +151,10 @@ func (e evidence) unfounded(c scenarios.Case, r reports.Result, level scenarios.
 		return "its verdict rests on statuses alone: no probe told of effects"
 	case c.Load != nil:
 		return brokenThreshold(c, r.Load)
-	case e.usual && refusesOne(c):
+	case e.usual && isOne(c, "rejected"):
 		return notRefused(r.Evidence)
+	case e.usual && isOne(c, "accepted"):
+		return notAccepted(r.Evidence)
 	}
 	return ""
 }
@@ -173,12 +175,22 @@ func brokenThreshold(c scenarios.Case, m *reports.Measurement) string {
 	return ""
 }
 
-// refusesOne tells whether a case is that one delivery is refused.
-func refusesOne(c scenarios.Case) bool {
+// isOne tells whether a case is one delivery to a receiver of which a word is expected.
+func isOne(c scenarios.Case, word string) bool {
 	if !strings.HasPrefix(c.Suite, "receiver/") || len(c.Send) != 1 || c.Send[0].Times > 1 || len(c.Reject) > 0 {
 		return false
 	}
-	return slices.ContainsFunc(slices.Concat(c.Expect, c.Send[0].Expect), func(w scenarios.Word) bool { return w.Name == "rejected" })
+	return slices.ContainsFunc(slices.Concat(c.Expect, c.Send[0].Expect), func(w scenarios.Word) bool { return w.Name == word })
+}
+
+// notAccepted says why exchanges do not show that a delivery was accepted.
+func notAccepted(exchanges []reports.Exchange) string {
+	for _, x := range exchanges {
+		if !strings.HasPrefix(x.Label, "control") && x.Status/100 == 2 {
+			return ""
+		}
+	}
+	return "its evidence shows no delivery that was accepted"
 }
 
 // notRefused says why exchanges do not show that one delivery was refused while honest ones

@@ -50,6 +50,7 @@ const (
 	suiteFile = "scenarios/receiver/timestamp.yaml"
 	stale     = "receiver/timestamp/day-old" // a must
 	lesser    = "receiver/timestamp/year-ahead"
+	honest    = "receiver/fidelity/valid"
 )
 
 func read(t testing.TB, dir, name string) []byte {
@@ -377,6 +378,11 @@ func TestTamperedBySigner(t *testing.T) {
 				}
 			}
 		}, "level", "its evidence shows that the delivery was accepted"},
+		{"a refusal called accepted", func(f *forgery) {
+			for i := range f.result(honest).Evidence {
+				f.result(honest).Evidence[i].Status = 401
+			}
+		}, "level", "no delivery that was accepted"},
 		{"a refusal without an honest delivery beside it", func(f *forgery) {
 			f.result(stale).Evidence = slices.DeleteFunc(f.result(stale).Evidence, func(x reports.Exchange) bool { return strings.HasPrefix(x.Label, "control") })
 		}, "level", "no honest delivery that was accepted"},

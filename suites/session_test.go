@@ -131,7 +131,7 @@ func TestInterrupted(t *testing.T) {
 	s := specimen(t, "standard-webhooks", "")
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
-	cases := choose(t)
+	cases := choose(t, "receiver/signature", "receiver/http")
 	begin := time.Now()
 	run, err := complete(t, ctx, suites.Config{
 		Subject: suites.Receiver(s.Subject), Cases: cases, Parallel: 4,

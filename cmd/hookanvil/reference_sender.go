@@ -69,7 +69,7 @@ func runReferenceSender(cmd *cobra.Command, choice senderChoice) error {
 	}
 	options := reference.SenderOptions{
 		Profile: p, Retry: quickTerms(p), Deadline: referenceDeadline, Defect: choice.defect,
-		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: names,
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: names, Handshake: true,
 	}
 	if err := choice.trust(&options); err != nil {
 		return err
@@ -193,6 +193,7 @@ func senderSettings(choice senderChoice, terms *profile.Retry, base string, name
 		{"remove", "DELETE " + base + "/endpoints/{register:/id}"},
 		{"rotate", "POST " + base + `/endpoints/{register:/id}/rotate {"secret":"{secret}"}`},
 		{"restart", "POST " + base + "/restart"},
+		{"move", "PATCH " + base + `/endpoints/{register:/id} {"url":"{url}"}`},
 		{"deadline", referenceDeadline.String()},
 		{"untrusted", true},
 		{"resolver", names.String()},

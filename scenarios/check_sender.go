@@ -98,6 +98,7 @@ var unregistered = map[string]string{
 	"headers": "a canary is never registered, so no headers can be asked for",
 	"events":  "a canary is never registered, so no events can be asked for",
 	"dark":    "a canary must see whoever comes",
+	"later":   "a canary is never registered, and nobody is moved there",
 	"respond": "whoever comes to a canary has failed already, whatever the answer",
 }
 
@@ -109,6 +110,9 @@ func (c *checker) endpoint(n *strictyaml.Node, e *Endpoint) {
 	}
 	if address := n.Get("address"); address != nil {
 		c.known(address, "form of address", names(c.vocabulary.Addresses))
+	}
+	if handshake := n.Get("handshake"); handshake != nil {
+		c.known(handshake, "way of answering a handshake", names(c.vocabulary.Handshakes))
 	}
 	if p := n.Get("path"); p != nil && !urlPath.MatchString(p.Value) {
 		c.problem(p, "write it from its slash on as it is requested, percent-encoded, without a query: /a%20b", "%s cannot be added to a URL's path", strictyaml.Quote(p.Value))

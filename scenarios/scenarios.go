@@ -184,6 +184,7 @@ type Vocabulary struct {
 	Wires        []Entry // of a receiver
 	Answers      []Entry // of a sender
 	Addresses    []Entry // of a sender
+	Handshakes   []Entry // how a sender's is answered
 	Classes      []Entry // of load
 	Certificates []Entry // that a receiver is shown by its client, a sender by its server
 	Ciphers      []Entry // sets of cipher suites

@@ -75,7 +75,7 @@ func special(v Vocabulary) strictyaml.Special {
 		},
 		Words: map[string]map[string]any{
 			"capabilities": choice(v.Capabilities), "measures": choice(v.Measures),
-			"payloads": choice(v.Payloads), "addresses": choice(v.Addresses),
+			"payloads": choice(v.Payloads), "addresses": choice(v.Addresses), "handshakes": choice(v.Handshakes),
 			"certificates": choice(v.Certificates), "ciphers": choice(v.Ciphers),
 			"delays": {"anyOf": []any{object{"type": "string", "pattern": strictyaml.DurationPattern}, object{"type": "string", "pattern": delayShare}}},
 		},

@@ -26,9 +26,12 @@ type Endpoint struct {
 	Headers map[string]string `yaml:"headers" doc:"custom headers that the sender is asked for when the endpoint is registered"`
 	Events  []string          `yaml:"events" doc:"event types that the endpoint is registered for; all unless said otherwise"`
 	Canary  bool              `yaml:"canary" doc:"it is never registered: whoever comes there was led there by an answer or by an address"`
-	TLS     *EndpointTLS      `yaml:"tls" doc:"it speaks TLS, on a port of its own"`
-	Dark    time.Duration     `yaml:"dark" doc:"nothing listens there for so long after the case's first event"`
-	Respond Answers           `yaml:"respond" doc:"what it answers, where that is not what the case says"`
+	// Handshake is how it answers the profile's handshake, one word of the vocabulary.
+	Handshake string        `yaml:"handshake" words:"handshakes" doc:"how it answers the handshake of the profile; as is due unless said otherwise"`
+	Later     bool          `yaml:"later" doc:"it is not registered: another one is moved there"`
+	TLS       *EndpointTLS  `yaml:"tls" doc:"it speaks TLS, on a port of its own"`
+	Dark      time.Duration `yaml:"dark" doc:"nothing listens there for so long after the case's first event"`
+	Respond   Answers       `yaml:"respond" doc:"what it answers, where that is not what the case says"`
 }
 
 // Triggers are what is done to the sender, in order. In YAML: once, one trigger,
@@ -40,8 +43,8 @@ type Triggers []Trigger
 // before have settled.
 type Trigger struct {
 	As    string `yaml:"as" doc:"name of the trigger, for messages"`
-	Do    string `yaml:"do" enum:"event,rotate,restart,remove" doc:"event (unless said otherwise), or rotate the secret, restart the sender, remove the endpoint"`
-	To    string `yaml:"to" doc:"the endpoint that it concerns; main unless said otherwise"`
+	Do    string `yaml:"do" enum:"event,rotate,restart,remove,move" doc:"event (unless said otherwise), or rotate the secret, restart the sender, remove the endpoint, move the endpoint main to another URL"`
+	To    string `yaml:"to" doc:"the endpoint that it concerns, or whose URL main is moved to; main unless said otherwise"`
 	Times int    `yaml:"times" range:"1..1000" doc:"that many events at once"`
 	Event string `yaml:"event" doc:"event type, where it is not the profile's ordinary one"`
 	// Payload is data that the event is to carry.

@@ -50,6 +50,8 @@ func (e *explanation) endpoint(at scenarios.Endpoint) string {
 	add(at.Path+at.Query != "", "is at %s below its own path", at.Path+strings.TrimSuffix("?"+at.Query, "?"))
 	add(len(at.Headers) > 0, "asks for the headers %s", strings.Join(slices.Sorted(maps.Keys(at.Headers)), ", "))
 	add(len(at.Events) > 0, "asks for the events %s alone", strings.Join(at.Events, ", "))
+	add(at.Handshake != "", "has a handshake that %s", doc(e.words.Handshakes, "", at.Handshake))
+	add(at.Later, "is not registered")
 	add(at.Dark > 0, "is not there until %s after the first event", at.Dark)
 	add(len(at.Respond) > 0, "answers its attempts %s", e.answers(at.Respond))
 	if len(more) == 0 {
@@ -67,6 +69,8 @@ func (e *explanation) trigger(t scenarios.Trigger) string {
 		text = fmt.Sprintf("The secret of the endpoint %s is rotated", to)
 	case "restart":
 		text = "The sender is restarted"
+	case "move":
+		text = fmt.Sprintf("The endpoint main is moved to the URL of the endpoint %s", to)
 	case "remove":
 		text = fmt.Sprintf("The endpoint %s is removed", to)
 	default:

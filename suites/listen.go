@@ -193,12 +193,18 @@ func (l *Listener) Serve(ctx context.Context, tell func(Arrival)) error {
 // handle answers one request and tells of it.
 func (l *Listener) handle(r *wire.Received) wire.Reply {
 	a := l.arrival(r)
-	reply := l.reply(&a)
+	reply := l.consent(&a)
+	if reply == nil {
+		scripted := l.reply(&a)
+		reply = &scripted
+	}
 	// One at a time: to find out what is wrong with a large body takes many copies.
 	l.judging.Lock()
-	a.Finding = l.judge.judge(a.Delivery, a.At)
+	if a.Finding.Verdict == "" {
+		a.Finding = l.judge.judge(a.Delivery, a.At)
+	}
 	l.judging.Unlock()
-	return l.publish(r, a, reply)
+	return l.publish(r, a, *reply)
 }
 
 // early answers from the head alone, where the script wants that.

@@ -48,6 +48,7 @@ type Settings struct {
 	Remove        string        `yaml:"remove" role:"sender" doc:"what removes it; {register:/id} is what the answer to --register says there"`
 	Rotate        string        `yaml:"rotate" role:"sender" doc:"what gives it another secret"`
 	Restart       string        `yaml:"restart" role:"sender" doc:"what restarts the sender"`
+	Move          string        `yaml:"move" role:"sender" doc:"what gives it another URL, in {url}"`
 	HookHeader    []string      `yaml:"hook-header" role:"sender" doc:"header of the requests above, 'Name: value'; a value of env:NAME or file:PATH is read from there"`
 	IssuedSecret  string        `yaml:"issued-secret" role:"sender" doc:"JSON pointer into the answer to --register, where the sender says the secret that it invented"`
 	NextSecret    []string      `yaml:"next-secret" role:"sender" place:"secret" doc:"where the secret is that --rotate gives"`

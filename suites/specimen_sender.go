@@ -22,6 +22,9 @@ var QuickSender = sender.Limits{Budget: 20 * time.Second, Arrival: 4 * time.Seco
 // quickDeadline is the time that it gives an attempt.
 const quickDeadline = time.Second
 
+// quickMinute is what an allowed rate counts in.
+const quickMinute = 3 * time.Second
+
 // quick is a profile as the reference sender keeps to it in tests. One that tries
 // nothing again, or keeps a timestamp, still does.
 func quick(p *profile.Profile) *profile.Profile {
@@ -58,16 +61,20 @@ func NewSenderSpecimen(p *profile.Profile, defect string, seed uint64, limits se
 		return nil, err
 	}
 	s := &SenderSpecimen{Subject: sender.Subject{Profile: p, Limits: limits, Untrusted: true, Authority: authority}, resolver: resolver.New()}
-	if p.Signed() {
+	switch {
+	case p.Signed() && p.Challenge != nil: // the handshake may take the secret before it is answered
+		s.Subject.Keys, s.Subject.Next = p.NewKeys(r), p.NewKeys(r)
+	case p.Signed():
 		s.Subject.SecretAt, s.Subject.Next = "/secret", p.NewKeys(r)
 	}
+	s.Subject.Limits.Minute = quickMinute
 	if err := s.resolver.Listen("127.0.0.1:0"); err != nil {
 		return nil, err
 	}
 	s.Subject.Resolver = s.resolver
 	s.Sender, err = reference.NewSender(reference.SenderOptions{
 		Profile: p, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: s.resolver.Addr(), Defect: defect,
-		Roots: []*x509.Certificate{authority.Root()},
+		Roots: []*x509.Certificate{authority.Root()}, Handshake: true, Minute: quickMinute,
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.resolver.Close())
@@ -89,7 +96,8 @@ func (s *SenderSpecimen) hook() error {
 		action *sender.Action
 	}{
 		{`POST %s/events {"endpoint":"{register:/id}","type":"{event}","token":"{token}","data":{data}}`, &s.Subject.Trigger},
-		{`POST %s/endpoints {"url":"{url}","events":{events},"headers":{headers},"client_certificate":"{client_certificate}","client_key":"{client_key}"}`, &s.Subject.Register},
+		{`POST %s/endpoints {"url":"{url}","secret":"{secret}","events":{events},"headers":{headers},"client_certificate":"{client_certificate}","client_key":"{client_key}"}`, &s.Subject.Register},
+		{`PATCH %s/endpoints/{register:/id} {"url":"{url}"}`, &s.Subject.Move},
 		{`DELETE %s/endpoints/{register:/id}`, &s.Subject.Remove},
 		{`POST %s/endpoints/{register:/id}/rotate {"secret":"{secret}"}`, &s.Subject.Rotate},
 		{`POST %s/restart`, &s.Subject.Restart},

@@ -81,7 +81,7 @@ func (s Settings) hooks(subject *sender.Subject, headers wire.Headers) error {
 		action     *sender.Action
 	}{
 		{"trigger", s.Trigger, &subject.Trigger}, {"register", s.Register, &subject.Register}, {"remove", s.Remove, &subject.Remove},
-		{"rotate", s.Rotate, &subject.Rotate}, {"restart", s.Restart, &subject.Restart},
+		{"rotate", s.Rotate, &subject.Rotate}, {"restart", s.Restart, &subject.Restart}, {"move", s.Move, &subject.Move},
 	} {
 		if h.text == "" {
 			continue

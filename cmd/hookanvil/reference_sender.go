@@ -30,6 +30,7 @@ const referenceDeadline = time.Second
 // senderChoice is what the command line says of a reference sender.
 type senderChoice struct {
 	profile, defect, listen, resolver, config, pki string
+	handshake                                      bool
 }
 
 func newReferenceSender() *cobra.Command {
@@ -51,6 +52,7 @@ beside each other, so that "hookanvil run sender" needs no more.`,
 	flags := cmd.Flags()
 	flags.StringVar(&choice.profile, "profile", "standard-webhooks", "how deliveries are signed: the name of a profile, or a YAML file")
 	flags.StringVar(&choice.defect, "defect", "", "the one fault it has: see hookanvil matrix")
+	flags.BoolVar(&choice.handshake, "handshake", true, "ask endpoints for their consent, where the profile's provider does; hookanvil sink and the suites of load do not answer")
 	flags.StringVar(&choice.listen, "listen", "127.0.0.1:0", "loopback address of its API")
 	flags.StringVar(&choice.resolver, "resolver", "", "loopback address at which it looks names up; a free one unless given")
 	flags.StringVar(&choice.pki, "pki", "", "directory made by hookanvil pki init: it trusts DIR/ca.pem, and shows DIR/client.pem to whoever asks")
@@ -69,7 +71,7 @@ func runReferenceSender(cmd *cobra.Command, choice senderChoice) error {
 	}
 	options := reference.SenderOptions{
 		Profile: p, Retry: quickTerms(p), Deadline: referenceDeadline, Defect: choice.defect,
-		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: names,
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Resolver: names, Handshake: choice.handshake,
 	}
 	if err := choice.trust(&options); err != nil {
 		return err
@@ -193,6 +195,7 @@ func senderSettings(choice senderChoice, terms *profile.Retry, base string, name
 		{"remove", "DELETE " + base + "/endpoints/{register:/id}"},
 		{"rotate", "POST " + base + `/endpoints/{register:/id}/rotate {"secret":"{secret}"}`},
 		{"restart", "POST " + base + "/restart"},
+		{"move", "PATCH " + base + `/endpoints/{register:/id} {"url":"{url}"}`},
 		{"deadline", referenceDeadline.String()},
 		{"untrusted", true},
 		{"resolver", names.String()},

@@ -152,7 +152,7 @@ var expectations expectationTable
 
 // The table refers to functions that refer to it; hence init.
 func init() {
-	expectations = slices.Concat(formExpectations, signatureExpectations, tokenExpectations, attemptExpectations, wholeExpectations, tlsExpectations)
+	expectations = slices.Concat(formExpectations, signatureExpectations, tokenExpectations, attemptExpectations, wholeExpectations, tlsExpectations, handshakeExpectations)
 }
 
 // each judges every attempt by itself, and names the one that failed.

@@ -202,7 +202,7 @@ func holdsBack(c scenarios.Case) bool {
 	})
 }
 
-var actionNeeds = map[string][]string{"rotate": {"rotation"}, "restart": {"restart"}, "remove": {"removal"}}
+var actionNeeds = map[string][]string{"rotate": {"rotation"}, "restart": {"restart"}, "remove": {"removal"}, "move": {"move"}}
 
 func endpointNeeds(c scenarios.Case, e scenarios.Endpoint) (needs []string) {
 	if len(e.Headers) > 0 {
@@ -210,6 +210,10 @@ func endpointNeeds(c scenarios.Case, e scenarios.Endpoint) (needs []string) {
 	}
 	if len(e.Events) > 0 {
 		needs = append(needs, "event-filter")
+	}
+	if way, ok := findConsent(e.Handshake); ok {
+		needs = append(needs, "handshake")
+		needs = append(needs, way.needs...)
 	}
 	if e.Path != "" || e.Query != "" {
 		needs = append(needs, "own-urls")

@@ -25,6 +25,8 @@ type endpoint struct {
 	registration []byte       // what the sender answered when it was registered
 	registered   bool
 
+	greetings []greeting // by the profile's handshake
+
 	tls         *secured // nil where it speaks none
 	connections int      // on a port of its own
 	incidents   []wire.Incident
@@ -134,6 +136,11 @@ func (t *trial) arrive(e *endpoint, carried *event, r *wire.Received) (*attempt,
 	defer t.mu.Unlock()
 	defer t.catch()
 	foreign := carried != nil && carried.trial != t
+	if !t.over && !foreign {
+		if reply := t.greet(e, r); reply != nil {
+			return nil, *reply
+		}
+	}
 	// A greeting that some senders send to a new endpoint is no event of the case.
 	greeting := len(t.events) == 0 && !e.canary()
 	if t.over || foreign || greeting {
@@ -308,6 +315,9 @@ func (t *trial) connected(e *endpoint, _ int) *wire.Reply {
 	if t.over {
 		return nil
 	}
+	if t.subject.Profile.Challenge != nil && len(t.events) == 0 && !e.canary() {
+		return nil // for the handshake, which is none of the script's
+	}
 	e.connections++
 	t.signal()
 	script := t.script(e, t.triggerOf(e))
@@ -345,7 +355,7 @@ func (t *trial) incident(e *endpoint, x wire.Incident) {
 func (t *trial) answersEarly(e *endpoint) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.over {
+	if t.over || t.subject.Profile.Challenge != nil && len(t.events) == 0 {
 		return false
 	}
 	n := 1

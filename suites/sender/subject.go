@@ -26,7 +26,7 @@ type Subject struct {
 	// rotation.
 	Keys, Next profile.Keys
 
-	Trigger, Register, Remove, Rotate, Restart Action
+	Trigger, Register, Remove, Rotate, Restart, Move Action
 	// SecretAt is a JSON pointer into the answer to Register, where the sender says
 	// there which secret it has invented.
 	SecretAt string
@@ -74,6 +74,7 @@ type Limits struct {
 	Budget  time.Duration // for watching one case
 	Arrival time.Duration // from an event to its first attempt
 	Slack   time.Duration // by which a time may be missed
+	Minute  time.Duration // that an allowed rate counts in; a minute where it is 0
 }
 
 // DefaultLimits are those of an ordinary run.

@@ -69,7 +69,7 @@ func (t *trial) open(ctx context.Context) finding {
 		t.house.enter(e)
 	}
 	for _, e := range t.endpoints {
-		if e.spec.Canary {
+		if e.spec.Canary || e.spec.Later {
 			continue
 		}
 		if f := t.register(ctx, e); f.verdict != reports.Pass {
@@ -140,7 +140,7 @@ func (t *trial) register(ctx context.Context, e *endpoint) finding {
 		return t.issued(e)
 	}
 	t.refusal = &out
-	if !t.expects("refused", "refused-or-silent", "refused-or-inert", "refused-or-unsent", "no-request") {
+	if !t.expects("refused", "refused-or-silent", "refused-or-inert", "refused-or-unsent", "no-request", "unconsented") {
 		return inconclusive("the sender did not register the endpoint %s: %s", e.url, out.phrase())
 	}
 	return passed()
@@ -217,6 +217,9 @@ func (t *trial) perform(ctx context.Context) {
 			t.light(ctx)
 		}
 		t.do(ctx, i, trigger)
+		if t.refusal != nil {
+			return // nobody is told of what the sender would not do
+		}
 	}
 	t.settle(ctx)
 }
@@ -262,13 +265,19 @@ func (t *trial) do(ctx context.Context, step int, trigger scenarios.Trigger) {
 		t.fire(ctx, step, trigger, e)
 		return
 	}
-	action := map[string]Action{"rotate": t.subject.Rotate, "restart": t.subject.Restart, "remove": t.subject.Remove}[trigger.Do]
-	v := t.values(e, &event{token: e.token}, trigger)
+	action := map[string]Action{"rotate": t.subject.Rotate, "restart": t.subject.Restart, "remove": t.subject.Remove, "move": t.subject.Move}[trigger.Do]
+	v, moved := t.values(e, &event{token: e.token}, trigger), func(bool) {}
+	if trigger.Do == "move" {
+		v, moved = t.move(e)
+	}
 	if trigger.Do == "rotate" {
 		v.Secret = secretOf(t.subject.Profile, t.subject.Next)
 	}
 	out, err := action.Do(ctx, v)
+	moved(err == nil && out.OK())
 	switch {
+	case err == nil && trigger.Do == "move" && out.Refused() && t.expects("unconsented"):
+		t.refusal = &out
 	case err != nil:
 		t.complain(fmt.Errorf("%s the sender's endpoint: %w", trigger.Do, err))
 	case !out.OK():

@@ -382,7 +382,7 @@ func (a *try) wildHeaders() wire.Headers { return a.profile.Plain(a.message) }
 // is met by one sender, not met by another, and cannot be judged of a third.
 func TestEveryExpectation(t *testing.T) {
 	shown := map[string]map[reports.Verdict]bool{}
-	for _, row := range slices.Concat(formRows(), signatureRows(), attemptRows(), wholeRows(), tlsRows()) {
+	for _, row := range slices.Concat(formRows(), signatureRows(), attemptRows(), wholeRows(), tlsRows(), handshakeRows()) {
 		c := parseCase(t, row.yaml)
 		words := slices.Clone(c.Expect)
 		for _, trigger := range c.Trigger {

@@ -26,6 +26,9 @@ func Vocabulary() scenarios.Vocabulary {
 	for _, a := range addresses {
 		v.Addresses = append(v.Addresses, a.Entry)
 	}
+	for _, w := range consentWays {
+		v.Handshakes = append(v.Handshakes, w.Entry)
+	}
 	for _, e := range expectations {
 		v.Expectations = append(v.Expectations, e.Entry)
 	}
@@ -120,6 +123,23 @@ var capabilities = capabilityTable{
 	{word("deadline", "declares the time that it gives an attempt"), func(j *Judge) bool { return j.subject.deadline() > 0 },
 		runLacks("the time that it gives an attempt is not declared: the profile's delivery section, or --deadline")},
 
+	{word("handshake", "has a handshake, its endpoints are registered by us, and a secret that it takes is known before"), hasHandshake, lacksHandshake},
+	{word("signed-handshake", "signs its handshake"), ofHandshake(func(c *profile.Challenge) bool { return c.Signed }), profileLacks("signs no handshake")},
+	{word("invented-challenge", "invents a challenge for each handshake"), ofHandshake((*profile.Challenge).Invents), profileLacks("invents no challenge")},
+	{word("echoed-challenge", "has a handshake that is answered by what it asks"), ofHandshake(func(c *profile.Challenge) bool {
+		return c.Answer.Header != "" || strings.Contains(c.Answer.Body, "{challenge}") || strings.Contains(c.Answer.Body, "{mac:")
+	}), profileLacks("has no handshake that is answered by what it asks")},
+	{word("text-challenge", "has a handshake that is answered with the challenge as text"), ofHandshake(func(c *profile.Challenge) bool { return c.Answer.Body == "{challenge}" }),
+		profileLacks("has no handshake that is answered with the challenge as text")},
+	{word("proven-challenge", "has a handshake whose answer is made with the secret"), ofHandshake(func(c *profile.Challenge) bool { return strings.Contains(c.Answer.Body, "{mac:") }),
+		profileLacks("has no handshake whose answer is made with the secret")},
+	{word("tried-forgery", "finds out in its handshake whether an endpoint verifies signatures"), ofHandshake(triesForgery), profileLacks("does not find out whether an endpoint verifies")},
+	{word("allowed-rate", "lets an endpoint say how often deliveries may come"), ofHandshake(func(c *profile.Challenge) bool { return c.Rate != nil }), profileLacks("lets nobody say how often deliveries may come")},
+	{word("origin", "names its origin in a header, of its handshake and its deliveries"), of(func(p *profile.Profile) bool {
+		return p.Challenge != nil && p.Challenge.Known != nil && p.Challenge.Known.Header != "" && !p.HandsOver()
+	}), profileLacks("names no origin")},
+	{word("move", "can be told that an endpoint has another URL"), func(j *Judge) bool { return j.subject.Move != nil }, runLacks("endpoints cannot be moved: --move")},
+
 	{word("trigger", "has its events fired by us"), func(j *Judge) bool { return !j.subject.waiting() }, runLacks("events are not fired by us: --trigger")},
 	{word("registration", "is told of its endpoints by us"), func(j *Judge) bool { return j.subject.Register != nil }, runLacks("endpoints cannot be registered: --register")},
 	{word("removal", "can be told to forget an endpoint"), func(j *Judge) bool { return j.subject.Remove != nil }, runLacks("endpoints cannot be removed: --remove")},
@@ -157,6 +177,33 @@ var capabilities = capabilityTable{
 	{word("no-own-certificate", "has no client certificate to show to an endpoint that it was given none for"), func(j *Judge) bool { return j.subject.ClientRoots == nil },
 		runLacks("it has a client certificate for all endpoints: --client-ca")},
 	{word("ipv6", "runs where ::1 can be listened on"), func(j *Judge) bool { return listens("::1") }, runLacks("nothing can listen on ::1 here")},
+}
+
+// ofHandshake is a capability of a profile's handshake.
+func ofHandshake(has func(*profile.Challenge) bool) func(*Judge) bool {
+	return of(func(p *profile.Profile) bool { return p.Challenge != nil && has(p.Challenge) })
+}
+
+// knownEarly tells whether the secret that a handshake takes is known before the answer
+// to the registration, during which the handshake may come.
+func (j *Judge) knownEarly() bool {
+	c := j.subject.Profile.Challenge
+	takes := c.Signed || strings.Contains(c.Answer.Body, "{mac:")
+	return !takes || j.subject.Keys != nil && j.subject.SecretAt == ""
+}
+
+func hasHandshake(j *Judge) bool {
+	return j.subject.Profile.Challenge != nil && j.subject.Register != nil && j.knownEarly()
+}
+
+func lacksHandshake(j *Judge) string {
+	switch {
+	case j.subject.Profile.Challenge == nil:
+		return profileLacks("has no handshake that is known")(j)
+	case j.subject.Register == nil:
+		return "endpoints cannot be registered, and so nobody sees the sender ask them: --register"
+	}
+	return "the secret is not known when the handshake comes: --secret, and {secret} in --register"
 }
 
 func hasSecret(j *Judge) bool {

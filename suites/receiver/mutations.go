@@ -139,6 +139,16 @@ var generalMutations = mutationTable{
 		eachSigning(func(s *profile.Signing) { s.Scheme.Signs = without(s.Scheme.Signs, "{timestamp}") })},
 	{word("signature", "over-without-id", "is signed without its id"), whileSigning, []string{"signed-id-header"},
 		eachSigning(func(s *profile.Signing) { s.Scheme.Signs = without(s.Scheme.Signs, "{id}") })},
+	{word("signature", "over-without-fact", "is signed without what the endpoint is called at the provider"), whileSigning, []string{"signed-fact"},
+		eachSigning(func(s *profile.Signing) {
+			for _, word := range s.Scheme.FactWords() {
+				s.Scheme.Signs = strings.ReplaceAll(s.Scheme.Signs, word, "")
+			}
+		})},
+	{word("signature", "key-elsewhere", "says that its key is to be had from a host whose name begins as the provider's does, and ends otherwise"), afterSigning, []string{"key-from"},
+		func(d *delivery, _ any) {
+			d.request.Headers, d.request.Body = d.subject.Profile.KeyFrom.Elsewhere(d.request.Headers, d.request.Body)
+		}},
 	{wordWith("signature", "replaced", scenarios.Text, "has a signature header that says something else altogether"), afterSigning, nil,
 		func(d *delivery, arg any) { d.eachSignature(func(string) string { return unescape(arg.(string)) }) }},
 	{word("signature", "weak-only", "carries only the legacy signature"), afterSigning, []string{"weak-signature"},

@@ -147,6 +147,8 @@ var generalCapabilities = capabilityTable{
 		func(s *Subject) bool { return s.Profile.Challenge != nil && s.Profile.Challenge.Method != "HEAD" }, profileLacks("has no challenge that is answered by what it asks")},
 	{word("", "signed-body", "signs the body"),
 		func(s *Subject) bool { return s.Profile.BodySigned() }, profileLacks("does not sign the body")},
+	{word("", "signed-text", "signs a text that is put together, and no token or message as such"),
+		func(s *Subject) bool { return s.Profile.Signed() && !s.Profile.Signature.Whole() }, profileLacks("signs no text that is put together")},
 	{word("", "opaque-body", "is verified without reading the body"),
 		func(s *Subject) bool { return !s.Profile.ReadsBody() }, profileLacks("is verified by what stands in the body")},
 	{word("", "hmac", "signs with an HMAC"),

@@ -168,6 +168,10 @@ func changeStamp(p *profile.Profile, a *attempt, in profile.Incoming) (profile.I
 		return in, true
 	}
 	header := p.Signature.Header
+	if p.Timestamp.Claim == "created" {
+		in.Headers.Set("Signature-Input", strings.Replace(in.Headers.Get("Signature-Input"), a.stamp, stamp, 1))
+		return in, true
+	}
 	if claim := p.Timestamp.Claim; claim != "" {
 		value := in.Headers.Get(header)
 		before := value[:strings.LastIndexByte(value, ' ')+1] // the name of a scheme

@@ -54,7 +54,7 @@ func wordWith(part, name string, arg scenarios.Kind, doc string) scenarios.Entry
 
 // mutations are the departures a scenario can name. Each sentence completes "the
 // delivery ...".
-var mutations = slices.Concat(generalMutations, tokenMutations)
+var mutations = slices.Concat(generalMutations, tokenMutations, messageMutations)
 
 // generalMutations are those that are not about one kind of signature.
 var generalMutations = mutationTable{

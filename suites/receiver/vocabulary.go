@@ -72,7 +72,7 @@ func runLacks(what string) func(*Subject) string {
 	return func(*Subject) string { return what }
 }
 
-var capabilities = slices.Concat(generalCapabilities, tokenCapabilities)
+var capabilities = slices.Concat(generalCapabilities, tokenCapabilities, messageCapabilities)
 
 var generalCapabilities = capabilityTable{
 	{word("", "timestamp", "sends a timestamp"),

@@ -127,7 +127,7 @@ func stampFacts(t *profile.Timestamp) string {
 	case t.JSON != "":
 		where = "at " + t.JSON + " in the body"
 	case t.Claim != "":
-		where = "the token's claim " + t.Claim
+		where = "in the signature, as " + t.Claim
 	}
 	text := where + ", " + map[string]string{"s": "in seconds", "ms": "in milliseconds", "rfc3339": "as RFC 3339 has it"}[t.Unit]
 	if t.Tolerance > 0 {

@@ -69,6 +69,7 @@ func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mut
 		}
 	}
 	d.tokens = append(d.tokens, d.ID)
+	d.Headers = d.plain()
 	d.signings = s.Profile.Signings(d.Message, d.keys)
 	if m.when == whileSigning {
 		m.apply(d, arg)
@@ -173,13 +174,19 @@ func padded(body []byte, size int) ([]byte, error) {
 	return slices.Concat(body[:end], []byte(pad), body[end:]), nil
 }
 
-// finish renders the signed delivery into the request that will be written.
-func (d *delivery) finish() error {
+// plain are the headers beside the signatures.
+func (d *delivery) plain() wire.Headers {
 	headers := d.subject.Profile.Plain(d.Message)
 	// The subject's headers are shared by cases that run at the same time.
 	for _, h := range slices.Concat(d.subject.Headers, d.extra) {
 		headers.Set(h.Name, h.Value)
 	}
+	return headers
+}
+
+// finish renders the signed delivery into the request that will be written.
+func (d *delivery) finish() error {
+	headers := d.plain()
 	sealed, err := profile.Seal(d.signings, d.Body)
 	if err != nil {
 		return fmt.Errorf("sign a delivery under profile %s: %w", d.subject.Profile.Name, err)

@@ -155,7 +155,7 @@ func needsOf(c scenarios.Case) []string {
 // partNeeds are what all mutations of a part have in common.
 var partNeeds = map[string][]string{
 	"key": {"signature"}, "signature": {"signature"}, "asymmetric": {"signature"},
-	"unsigned": {"secret"}, "forged": {"secret"}, "credential": {"credential"}, "token": {"token"}, "address": {"addresses"}, "handshake": {"handshake"},
+	"unsigned": {"secret"}, "forged": {"secret"}, "credential": {"credential"}, "token": {"token"}, "message": {"message-signature"}, "address": {"addresses"}, "handshake": {"handshake"},
 }
 
 var keyNeeds = map[string][]string{"second": {"second-key"}, "retired": {"retired-key"}, "other": {"other-key"}}

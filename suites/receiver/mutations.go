@@ -54,7 +54,7 @@ func wordWith(part, name string, arg scenarios.Kind, doc string) scenarios.Entry
 
 // mutations are the departures a scenario can name. Each sentence completes "the
 // delivery ...".
-var mutations = slices.Concat(generalMutations, tokenMutations)
+var mutations = slices.Concat(generalMutations, tokenMutations, messageMutations)
 
 // generalMutations are those that are not about one kind of signature.
 var generalMutations = mutationTable{
@@ -134,7 +134,7 @@ var generalMutations = mutationTable{
 		func(d *delivery, arg any) { eachText(func(t string) string { return t + arg.(string) })(d, nil) }},
 	{wordWith("signature", "hmac", scenarios.Text, "carries an HMAC of another hash function (md5, sha1, sha512) in the place of the right one"), whileSigning, []string{"hmac"}, otherHash},
 	{word("signature", "plain-hash", "carries a bare SHA-256 of the body, which needs no key"), whileSigning, []string{"hmac"}, plainHash},
-	{wordWith("signature", "over", scenarios.Text, "is signed over less than is due, such as {body} or {id}.{body}"), whileSigning, []string{"signed-body"}, signedOver},
+	{wordWith("signature", "over", scenarios.Text, "is signed over less than is due, such as {body} or {id}.{body}"), whileSigning, []string{"signed-body", "signed-text"}, signedOver},
 	{word("signature", "over-without-timestamp", "is signed without its timestamp"), whileSigning, []string{"timestamp-beside-body"},
 		eachSigning(func(s *profile.Signing) { s.Scheme.Signs = without(s.Scheme.Signs, "{timestamp}") })},
 	{word("signature", "over-without-id", "is signed without its id"), whileSigning, []string{"signed-id-header"},

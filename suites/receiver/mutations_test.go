@@ -24,7 +24,7 @@ var arguments = map[string]any{
 	"unsigned query": "test=true", "unsigned header": "X-Test: 1", "unsigned path": "{path}/", "unsigned content-type": "text/plain",
 	"forged content-type": "text/plain", "forged body": "{", "method is": "PUT",
 	"credential extended": "x", "credential under-scheme": "Token", "address claimed": "X-Real-IP: {listed}", "handshake asking": "{random}", "handshake naming": "{random}",
-	"token unsecured": "none", "token kid": "another",
+	"token unsecured": "none", "token kid": "another", "message uncovered": "content-digest", "message query": "a=b",
 }
 
 // payloadsFor are the bodies without which a mutation of the body has nothing to change.

@@ -72,7 +72,7 @@ func runLacks(what string) func(*Subject) string {
 	return func(*Subject) string { return what }
 }
 
-var capabilities = slices.Concat(generalCapabilities, tokenCapabilities)
+var capabilities = slices.Concat(generalCapabilities, tokenCapabilities, messageCapabilities)
 
 var generalCapabilities = capabilityTable{
 	{word("", "timestamp", "sends a timestamp"),
@@ -167,6 +167,8 @@ var generalCapabilities = capabilityTable{
 		func(s *Subject) bool { return s.Profile.KeyFrom != nil }, profileLacks("does not say where its key is to be had")},
 	{word("", "signature-beside-body", "carries what proves it beside the body, and not in it"),
 		func(s *Subject) bool { return !s.Profile.Signature.InBody() }, profileLacks("has its signature in the body")},
+	{word("", "signed-text", "signs a text that is put together, and no token or message as such"),
+		func(s *Subject) bool { return s.Profile.Signed() && !s.Profile.Signature.Whole() }, profileLacks("signs no text that is put together")},
 	{word("", "opaque-body", "is verified without reading the body"),
 		func(s *Subject) bool { return !s.Profile.ReadsBody() }, profileLacks("is verified by what stands in the body")},
 	{word("", "hmac", "signs with an HMAC"),

@@ -188,6 +188,8 @@ func changeStamp(p *profile.Profile, a *attempt, in *profile.Incoming) {
 		in.Body = p.Restamp(in.Body, stamp)
 	case p.Timestamp.Header != "":
 		in.Headers.Set(p.Timestamp.Header, stamp)
+	case p.Timestamp.Claim == "created":
+		in.Headers.Set("Signature-Input", strings.Replace(in.Headers.Get("Signature-Input"), a.stamp, stamp, 1))
 	case p.Timestamp.Claim != "":
 		value := in.Headers.Get(header)
 		before := value[:strings.LastIndexByte(value, ' ')+1] // the name of a scheme

@@ -83,7 +83,7 @@ func TestSelectMistakes(t *testing.T) {
 		{[]string{"sender/retri"}, "did you mean sender/retry?"},
 		{[]string{"receiver/fidelity/vallid"}, "did you mean receiver/fidelity/valid?"},
 		{[]string{"body-bit-fliped"}, "did you mean receiver/signature/body-bit-flipped?"},
-		{[]string{"nonsense-altogether"}, "the suites are receiver/fidelity"},
+		{[]string{"nonsense-altogether"}, "the suites are receiver/authentication, receiver/fidelity"},
 		{[]string{"load/adversaril"}, "did you mean load/adversarial?"},
 		{[]string{"missing.yaml"}, "no such file"},
 		{[]string{mine + ":twoo"}, `did you mean "two"?`},

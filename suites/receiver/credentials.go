@@ -38,6 +38,10 @@ func (d *delivery) carry(value string) {
 		d.retarget()
 		return
 	}
+	if s := d.subject.Profile.Signature; s.InBody() {
+		d.request.Body = s.Rewrite(d.request.Body, func(string) *string { return &value })
+		return
+	}
 	d.setHeader(d.signatureHeader(), value)
 }
 

@@ -206,8 +206,8 @@ var generalMutations = mutationTable{
 	{word("credential", "in-other-header", "carries the credential in other headers than the right one"), afterSigning, []string{"credential-header"}, credentialInOtherHeader},
 	{word("credential", "in-cookie", "carries the credential in a cookie"), afterSigning, nil, credentialInCookie},
 	{word("credential", "in-body", "carries the credential in its body"), afterSigning, nil, credentialInBody},
-	{word("credential", "twice-wrong-first", "carries a wrong credential before the right one"), afterSigning, nil, secondCredential(true)},
-	{word("credential", "twice-wrong-last", "carries a wrong credential behind the right one"), afterSigning, nil, secondCredential(false)},
+	{word("credential", "twice-wrong-first", "carries a wrong credential before the right one"), afterSigning, []string{"signature-beside-body"}, secondCredential(true)},
+	{word("credential", "twice-wrong-last", "carries a wrong credential behind the right one"), afterSigning, []string{"signature-beside-body"}, secondCredential(false)},
 
 	// The handshake of the profile, in the place of a delivery.
 	{word("handshake", "honest", "is the profile's handshake"), afterSigning, nil, handshake(honestly)},

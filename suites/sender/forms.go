@@ -45,7 +45,7 @@ func judgeMethod(_ *trial, a *attempt, arg any) finding {
 	return passed()
 }
 
-func judgeContentType(_ *trial, a *attempt, _ any) finding {
+func judgeContentType(t *trial, a *attempt, _ any) finding {
 	types := a.request.Headers.Values("Content-Type")
 	if len(types) != 1 {
 		return failed("it has %d Content-Type headers", len(types))
@@ -59,7 +59,7 @@ func judgeContentType(_ *trial, a *attempt, _ any) finding {
 	switch charset := params["charset"]; {
 	case saysJSON && !isJSON:
 		return failed("its Content-Type is %s, and the body is no JSON", quote(types[0]))
-	case isJSON && !saysJSON && bytes.ContainsAny(bytes.TrimSpace(a.request.Body)[:1], "{["):
+	case isJSON && !saysJSON && types[0] != t.subject.Profile.Delivery.ContentType && bytes.ContainsAny(bytes.TrimSpace(a.request.Body)[:1], "{["):
 		return failed("the body is JSON, and its Content-Type is %s", quote(types[0]))
 	case charset != "" && !strings.EqualFold(charset, "utf-8") && saysJSON:
 		return failed("its Content-Type says JSON in the character set %s", quote(charset))

@@ -82,6 +82,9 @@ func TestLoadIsJudgedAgain(t *testing.T) {
 const integrity = "load/integrity/acknowledged-is-done"
 
 func TestCertifySender(t *testing.T) {
+	if os.Getenv("HOOKANVIL_TESTS") != "whole" {
+		t.Skip("it takes a quarter of a minute: set HOOKANVIL_TESTS=whole")
+	}
 	p := programme(t, "sending.yaml")
 	for defect, level := range map[string]string{"": "basic", "retries-unsigned": ""} {
 		declared, err := profiles.Get("standard-webhooks")

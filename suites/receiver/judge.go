@@ -135,6 +135,9 @@ func needsOf(c scenarios.Case) []string {
 			needs = append(needs, mutations.find(step.Mutate.Part, step.Mutate.Name).needs...)
 		}
 		needs = append(needs, keyNeeds[step.Key]...)
+		if step.Body != nil || step.Payload != "" || step.Size > 0 {
+			needs = append(needs, "json-body")
+		}
 		if step.At != "" {
 			needs = append(needs, "bounded-age")
 		}

@@ -60,7 +60,7 @@ var mutations = slices.Concat(generalMutations, tokenMutations, messageMutations
 var generalMutations = mutationTable{
 	// The body.
 	{word("body", "flip-bit", "has one bit of its body changed after signing"), afterSigning, []string{"signed-body"}, body(flipBit)},
-	{word("body", "reserialised", "has its JSON written anew after signing: same meaning, other bytes"), afterSigning, []string{"signed-body"}, body(reserialise)},
+	{word("body", "reserialised", "has its JSON written anew after signing: same meaning, other bytes"), afterSigning, []string{"signed-body", "json-body"}, body(reserialise)},
 	{word("body", "trimmed", "has its body trimmed of white space after signing"), afterSigning, []string{"signed-body"}, body(bytes.TrimSpace)},
 	{word("body", "emptied", "loses its body after signing"), afterSigning, []string{"signed-body"}, body(func([]byte) []byte { return nil })},
 	{word("body", "halved", "loses the second half of its body after signing"), afterSigning, []string{"signed-body"}, body(func(b []byte) []byte { return b[:len(b)/2] })},

@@ -169,6 +169,8 @@ var generalCapabilities = capabilityTable{
 		func(s *Subject) bool { return !s.Profile.Signature.InBody() }, profileLacks("has its signature in the body")},
 	{word("", "signed-text", "signs a text that is put together, and no token or message as such"),
 		func(s *Subject) bool { return s.Profile.Signed() && !s.Profile.Signature.Whole() }, profileLacks("signs no text that is put together")},
+	{word("", "json-body", "sends JSON"),
+		func(s *Subject) bool { return s.Profile.JSONBody() }, profileLacks("sends forms, and no JSON")},
 	{word("", "opaque-body", "is verified without reading the body"),
 		func(s *Subject) bool { return !s.Profile.ReadsBody() }, profileLacks("is verified by what stands in the body")},
 	{word("", "hmac", "signs with an HMAC"),

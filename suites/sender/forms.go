@@ -23,10 +23,10 @@ import (
 var formExpectations = expectationTable{
 	{Entry: wordWith("method", scenarios.Text, "uses this method"), judge: each(judgeMethod)},
 	{Entry: word("content-type", "says once what the body is, and it is that"), judge: each(judgeContentType)},
-	{Entry: word("body-json", "sends one JSON text as the body: not empty, UTF-8, without a byte order mark"), judge: each(judgeJSON)},
-	{Entry: word("no-duplicate-members", "writes no member of a JSON object twice"), judge: each(judgeDuplicates)},
+	{Entry: word("body-json", "sends one JSON text as the body: not empty, UTF-8, without a byte order mark"), needs: []string{"json-body"}, judge: each(judgeJSON)},
+	{Entry: word("no-duplicate-members", "writes no member of a JSON object twice"), needs: []string{"json-body"}, judge: each(judgeDuplicates)},
 	{Entry: wordWith("body-at-most", scenarios.Number, "sends a body of at most so many bytes"), judge: each(judgeBodySize)},
-	{Entry: word("envelope", "sends an object with type, timestamp and data, as Standard Webhooks recommends"), judge: each(judgeEnvelope)},
+	{Entry: word("envelope", "sends an object with type, timestamp and data, as Standard Webhooks recommends"), needs: []string{"json-body"}, judge: each(judgeEnvelope)},
 	{Entry: word("headers-once", "sends id, timestamp and signature once each"), judge: each(judgeHeadersOnce)},
 	{Entry: word("id-form", "sends an id of 1 to 255 printable characters without a dot"), needs: []string{"id"}, judge: each(judgeIDForm)},
 	{Entry: word("timestamp-form", "sends a timestamp in the unit that the profile says"), needs: []string{"timestamp"}, judge: each(judgeTimestampForm)},

@@ -2,7 +2,9 @@ package sender_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -307,6 +309,35 @@ const (
 )
 
 // withoutID judges by a profile that signs no id.
+func TestTokenExpectations(t *testing.T) { judgeAll(t, tokenRows()) }
+
+func tokenRows() []verdict {
+	var rows []verdict
+	for expect, spoil := range map[string]func(profile.JWT){
+		"token-claims": func(t profile.JWT) { delete(t.Claims, "sha256") },
+		"token-header": func(t profile.JWT) { t.Header["jwk"] = map[string]any{"kty": "oct"} },
+		"token-life":   func(t profile.JWT) { t.Claims["exp"] = json.Number("99999999999") },
+	} {
+		rows = append(rows,
+			verdict{expect + " of an honest token", onceYAML + "expect: " + expect, livekit, pass, ""},
+			verdict{expect + " of another", onceYAML + "expect: " + expect, with(livekit, edits(func(a *try) {
+				value := a.request.Headers.Get("Authorization")
+				a.request.Headers.Set("Authorization", profile.Altered(value, spoil))
+			})), fail, ""},
+			verdict{expect + " of nothing", onceYAML + "expect: " + expect, with(livekit, dead), open, "nothing arrived"},
+			verdict{expect + " of no token", onceYAML + "expect: " + expect, nil, skip, "token"},
+		)
+	}
+	return rows
+}
+
+// livekit signs with tokens.
+func livekit(s *stage) {
+	of(s, "livekit", func(*profile.Profile) {})
+	s.keys = s.profile.NewKeys(rand.New(rand.NewPCG(1, 2)))
+	s.subject.Keys = s.keys
+}
+
 func withoutID(s *stage) { s.profile.Signature.Signs = "{timestamp}.{body}" }
 
 var nextKeys = profile.Keys{"v1": {profile.NewSecret("whsec_" + strings.Repeat("bmV4dCBrZXkg", 3))}}
@@ -382,7 +413,7 @@ func (a *try) wildHeaders() wire.Headers { return a.profile.Plain(a.message) }
 // is met by one sender, not met by another, and cannot be judged of a third.
 func TestEveryExpectation(t *testing.T) {
 	shown := map[string]map[reports.Verdict]bool{}
-	for _, row := range slices.Concat(formRows(), signatureRows(), attemptRows(), wholeRows(), tlsRows(), handshakeRows()) {
+	for _, row := range slices.Concat(formRows(), signatureRows(), tokenRows(), attemptRows(), wholeRows(), tlsRows(), handshakeRows()) {
 		c := parseCase(t, row.yaml)
 		words := slices.Clone(c.Expect)
 		for _, trigger := range c.Trigger {

@@ -96,6 +96,7 @@ var capabilities = capabilityTable{
 	{word("id-header", "sends the delivery id in a header"), of(func(p *profile.Profile) bool { return p.ID != nil && p.ID.Header != "" }), profileLacks("has no id header")},
 	{word("id-signed", "covers the delivery id with its signature"), of((*profile.Profile).IDSigned), profileLacks("does not sign the delivery id")},
 	{word("body-signed", "covers the body with its signature"), of((*profile.Profile).BodySigned), profileLacks("does not sign the body")},
+	{word("json-body", "sends JSON"), of((*profile.Profile).JSONBody), profileLacks("sends forms, and no JSON")},
 	{word("signed-data", "covers single data of the body with its signature, and not all of it"), of(func(p *profile.Profile) bool { return len(p.Data()) > 0 }), profileLacks("signs no single data of the body")},
 	{word("kept-secret", "keeps its secret to itself"), of(func(p *profile.Profile) bool { return !p.Signature.SendsSecret() }), profileLacks("sends the secret itself")},
 	{word("event", "names the type of the event"), of(func(p *profile.Profile) bool { return p.Event != nil }), profileLacks("names no event type")},

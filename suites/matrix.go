@@ -182,7 +182,7 @@ func RunMatrix(ctx context.Context, scope MatrixScope, watch func(done, total in
 	for _, i := range again {
 		rows[i] = rows[i].afresh()
 	}
-	quiet := pace{map[string]int{receiverRole: 1, senderRole: 2}, newGate(200, 5*time.Millisecond), brisk.breadth}
+	quiet := pace{map[string]int{receiverRole: 2, senderRole: 4}, newGate(200, 5*time.Millisecond), brisk.breadth}
 	err = judgeRows(ctx, rows, again, cases, quiet, func(int, int) {})
 	return Matrix{rows}, errors.Join(err, ctx.Err())
 }

@@ -155,7 +155,7 @@ func judgeChallengeAnswered(t *trial, s []seen, _ any) finding {
 			return failed("%s to the handshake after %s, later than the %s allowed", r.phrase, round(took), round(t.subject.Limits.Answer))
 		}
 		// To visit the URL that it was given is an answer, too.
-		if why := p.Challenge.Departs(asked, t.rawKeys(), got.Headers, got.Body); why != "" && t.canary.visits() == 0 {
+		if why := p.Challenge.Departs(asked, t.proofKeys(), got.Headers, got.Body); why != "" && t.canary.visits() == 0 {
 			return failed("%s", why)
 		}
 	}
@@ -175,7 +175,7 @@ func judgeChallengeRefused(t *trial, s []seen, _ any) finding {
 		}
 		got := r.Responses[0]
 		asked := s[0].deliveries[min(i, len(s[0].deliveries)-1)].asked
-		departs := c.Departs(asked, t.rawKeys(), got.Headers, got.Body)
+		departs := c.Departs(asked, t.proofKeys(), got.Headers, got.Body)
 		switch {
 		case got.Status >= 500:
 			return failed("%s to a handshake that it is to refuse", r.phrase)
@@ -213,19 +213,10 @@ func (t *trial) uncalled() finding {
 	return passed()
 }
 
-// rawKeys are the main signature's keys, and none where nothing is signed.
-func (t *trial) rawKeys() [][]byte {
-	keys := [][]byte{nil}
-	p := t.subject.Profile
-	if !p.Signed() {
-		return keys
-	}
-	for _, secret := range slices.Concat(t.subject.Keys[p.Signature.Name], t.subject.Second[p.Signature.Name]) {
-		if key, err := p.Signature.Key.Decode(secret); err == nil {
-			keys = append(keys, key)
-		}
-	}
-	return keys[1:]
+// proofKeys are those of ours that the proof in an answer may be made with.
+func (t *trial) proofKeys() [][]byte {
+	p, main := t.subject.Profile, t.subject.Profile.Signature.Name
+	return p.ProofKeys(slices.Concat(t.subject.Keys[main], t.subject.Second[main]))
 }
 
 // judgeChallengeInert demands that a browser which is led to the endpoint would run

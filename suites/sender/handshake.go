@@ -113,14 +113,14 @@ func (t *trial) asSent(e *endpoint, r *wire.Received) string {
 		return e.url
 	}
 	u, _, _ := strings.Cut(e.url, "?")
-	return u + "?" + r.Query
+	return profile.WithQuery(u, r.Query)
 }
 
 // consent is the answer to a handshake: that which is due, unless the scenario says
 // otherwise. Where the provider finds out whether endpoints verify, ours do.
 func (t *trial) consent(e *endpoint, g *greeting) (reply wire.Reply) {
-	c := t.subject.Profile.Challenge
-	key := firstKey(t.subject.Profile, e.keys)
+	p := t.subject.Profile
+	c, key := p.Challenge, p.ProofKey(e.keys[p.Signature.Name])
 	give(c, g.asked, key, &reply)
 	if c.Rate != nil {
 		reply.Headers.Set(c.Rate.Allows, "*")
@@ -148,18 +148,6 @@ func (g greeting) notes(c *profile.Challenge) []string {
 
 // triesForgery tells of providers that find out whether an endpoint verifies.
 func triesForgery(c *profile.Challenge) bool { return c.Signed && c.Answer.Refusal != "" }
-
-// firstKey is the main signature's first key, nil where there is none.
-func firstKey(p *profile.Profile, keys profile.Keys) []byte {
-	if !p.Signed() || len(keys[p.Signature.Name]) == 0 {
-		return nil
-	}
-	key, err := p.Signature.Key.Decode(keys[p.Signature.Name][0])
-	if err != nil {
-		return nil
-	}
-	return key
-}
 
 // move has the sender move the endpoint main to the URL of another.
 func (t *trial) move(e *endpoint) (Values, func(ok bool)) {

@@ -15,7 +15,8 @@ import (
 //
 //	schema    "hookanvil.report/1"; a change that an old reader would misread raises the number
 //	tool      name and version of the program that judged
-//	subject   {role, target, probe}: what was judged, and how its effects were counted.
+//	subject   {role, target, probe, schedule_ms[]}: what was judged, how its effects were counted,
+//	          and the waits between attempts that a sender declares.
 //	          A receiver's target is its URL, a sender's what has it deliver
 //	profile   the provider whose deliveries were sent, or were to come
 //	seed      the same seed plans the same deliveries
@@ -25,14 +26,15 @@ import (
 //	clock_offset_ms  the subject's clock less ours, to the second, where its answers have a date
 //	stale[]   known failures that excuse nothing any more
 //	totals    {pass, fail, known, warn, skip, inconclusive}; known counts some of fail
-//	results[] {id, title, level, source, why, verdict, reason, lacks, status_only, known,
+//	results[] {id, title, level, source, why, fix, verdict, reason, lacks, status_only, known,
 //	          figures[], reproduce, evidence[], load, absorbed, duration_ms}, in the order of the catalogue
 //	lacks     the capability for want of which a case is skipped
 //	load      a Measurement, without histograms and series: what a case of load measured
 //	absorbed  an Absorption, without histograms and series: what arrived of a sender under load
 //	figures[] {name, value, unit, note}: what a measuring case measured
 //	evidence[] {label, outcome, detail, status, effects, sent, received, sent_bytes, received_bytes,
-//	          remote, notes[], started_ms, first_byte_ms, duration_ms}
+//	          marks[], delivery, attempt, remote, notes[], started_ms, first_byte_ms, duration_ms}
+//	marks[]   [from, to): the bytes of sent that depart from an honest delivery
 //
 // What crossed the wire stands in sent, what we sent, and received, what the peer
 // did, as Printable shows it: of a receiver the request is in sent, of a sender it is

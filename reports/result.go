@@ -51,6 +51,9 @@ type Subject struct {
 	// Probe says how effects were counted; empty means that verdicts rest on
 	// statuses alone.
 	Probe string `json:"probe,omitempty"`
+	// Schedule are the waits between attempts that a sender declares, in milliseconds as
+	// they pass in this run: the first is that between attempts 1 and 2.
+	Schedule []float64 `json:"schedule_ms,omitempty"`
 }
 
 // Totals counts verdicts.
@@ -70,6 +73,7 @@ type Result struct {
 	Level   string  `json:"level"` // must, should, may
 	Source  string  `json:"source,omitempty"`
 	Why     string  `json:"why,omitempty"`
+	Fix     string  `json:"fix,omitempty"` // what to do where it fails, for who maintains the subject
 	Verdict Verdict `json:"verdict"`
 	Reason  string  `json:"reason,omitempty"`
 	// Lacks is the capability, in the words of the suite's vocabulary, for want of which
@@ -101,21 +105,28 @@ type Figure struct {
 // free of secrets. A receiver is sent the request and its answer received; a sender's
 // request is received and our answer sent.
 type Exchange struct {
-	Label         string   `json:"label"` // control before, step 1: body flip-bit, attempt 2 of event 1, ...
-	Outcome       string   `json:"outcome"`
-	Detail        string   `json:"detail,omitempty"`
-	Status        int      `json:"status,omitempty"`
-	Effects       *int     `json:"effects,omitempty"`
-	Sent          string   `json:"sent,omitempty"`     // what we sent, control characters escaped
-	Received      string   `json:"received,omitempty"` // what the peer sent, control characters escaped
-	SentBytes     int64    `json:"sent_bytes"`
-	ReceivedBytes int64    `json:"received_bytes"`
-	Remote        string   `json:"remote,omitempty"`
-	TLS           *TLS     `json:"tls,omitempty"`
-	Notes         []string `json:"notes,omitempty"`
-	StartedMS     float64  `json:"started_ms"` // since the run began
-	FirstByteMS   float64  `json:"first_byte_ms,omitempty"`
-	DurationMS    float64  `json:"duration_ms"`
+	Label         string `json:"label"` // control before, step 1: body flip-bit, attempt 2 of event 1, ...
+	Outcome       string `json:"outcome"`
+	Detail        string `json:"detail,omitempty"`
+	Status        int    `json:"status,omitempty"`
+	Effects       *int   `json:"effects,omitempty"`
+	Sent          string `json:"sent,omitempty"`     // what we sent, control characters escaped
+	Received      string `json:"received,omitempty"` // what the peer sent, control characters escaped
+	SentBytes     int64  `json:"sent_bytes"`
+	ReceivedBytes int64  `json:"received_bytes"`
+	// Marks are the parts of Sent that depart from an honest delivery: each from a byte of
+	// Sent to that before which it ends. An empty one shows where something was left out.
+	Marks [][2]int `json:"marks,omitempty"`
+	// Delivery names what a sender's attempt is one of, and Attempt counts from 1: the
+	// attempts of a delivery have one name in common.
+	Delivery    string   `json:"delivery,omitempty"`
+	Attempt     int      `json:"attempt,omitempty"`
+	Remote      string   `json:"remote,omitempty"`
+	TLS         *TLS     `json:"tls,omitempty"`
+	Notes       []string `json:"notes,omitempty"`
+	StartedMS   float64  `json:"started_ms"` // since the run began
+	FirstByteMS float64  `json:"first_byte_ms,omitempty"`
+	DurationMS  float64  `json:"duration_ms"`
 }
 
 // MarshalJSON writes the duration in milliseconds, as the report documents it.

@@ -128,6 +128,11 @@ func (a *attempt) incoming() profile.Incoming {
 	return profile.Incoming{Method: a.request.Method, URL: a.delivery.to.url, Headers: a.request.Headers, Body: a.request.Body}
 }
 
+// document is what the body says.
+func (a *attempt) document() []byte {
+	return a.delivery.trial().subject.Profile.Document(a.request.Body)
+}
+
 // arrive takes a request for an endpoint: finds the delivery that it is an attempt
 // of, and says what to answer. It is no attempt where the case is over, or where it
 // carries the token of another case.
@@ -394,7 +399,7 @@ func (t *trial) until(ctx context.Context, look func(now time.Time) (enough bool
 	}
 }
 
-// tokenIn tells whether a request carries a token.
-func tokenIn(r *wire.Received, token string) bool {
-	return bytes.Contains(r.Body, []byte(token)) || strings.Contains(string(r.Head), token)
+// tokenIn tells whether an attempt carries a token.
+func tokenIn(a *attempt, token string) bool {
+	return bytes.Contains(a.document(), []byte(token)) || strings.Contains(string(a.request.Head), token)
 }

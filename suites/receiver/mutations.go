@@ -225,6 +225,8 @@ var generalMutations = mutationTable{
 		[]string{"known-handshake"}, naming},
 	{word("handshake", "unasked", "is the profile's handshake about something that nobody has asked for"), afterSigning, []string{"unasked-handshake"},
 		handshake(asking{challenge: "{random}", known: "{known}", unasked: true})},
+	{word("handshake", "elsewhere", "is the profile's handshake, rightly signed, and to be confirmed at a host that is not the provider's"), afterSigning, []string{"foreign-host"},
+		handshake(asking{challenge: "{random}", known: "{known}", elsewhere: true})},
 	{word("handshake", "in-delivery", "is an ordinary delivery that says what the profile's handshake says"), beforeSigning, []string{"canary"}, handshakeInDelivery},
 
 	// Where it comes from.

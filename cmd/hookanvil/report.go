@@ -19,7 +19,7 @@ func newReport() *cobra.Command {
 		Long: `Write the reports of a run again from its journal (hookanvil run --journal FILE) or
 its results folder (hookanvil run --out FOLDER), complete or cut short. What a crash
 kept from being judged is inconclusive. The exit code is that of the run; known
-failures are not applied.`,
+failures are not applied.` + reportHelp(),
 		Example: `  hookanvil report run.journal
   hookanvil report results/ --report junit=report.xml
   hookanvil report run.journal --report json=- --report junit=report.xml`,

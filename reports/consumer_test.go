@@ -30,7 +30,7 @@ func specimens() map[string]reports.Run {
 		"passed":      {State: reports.Complete, Started: began, Ended: began.Add(1), Results: results(reports.Pass, reports.Skip)},
 		"load":        {State: reports.Complete, Tool: "hookanvil v1.2.3-rc.1 (abc)", Started: began, Ended: began, Results: []reports.Result{loaded(), withAbsorption()}},
 		"own file":    {State: reports.Complete, Results: []reports.Result{ownFile()}},
-		"strange":     {State: "lost", Stale: []string{"receiver/a/b"}, Results: []reports.Result{{ID: "lonely", Verdict: "perhaps"}}},
+		"strange":     {State: "lost", Stale: []string{"receiver/a/b"}, Results: []reports.Result{{ID: "Lonely", Verdict: "perhaps"}}},
 	}
 	for name, payload := range payloads {
 		all[name] = everywhere(payload)

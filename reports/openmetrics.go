@@ -59,7 +59,7 @@ func (p *exposition) cases(results []Result) {
 	p.inUnit("hookanvil_case_duration_seconds", "seconds", "How long a case took.")
 	for _, r := range results {
 		if r.verdict() != Skip {
-			p.sample("hookanvil_case_duration_seconds", r.Duration.Seconds(), "case", r.ID)
+			p.sample("hookanvil_case_duration_seconds", float64(r.Duration.Microseconds())/1e6, "case", r.ID)
 		}
 	}
 }

@@ -62,7 +62,7 @@ type sarifDriver struct {
 
 type sarifRule struct {
 	ID            string         `json:"id"`
-	Name          string         `json:"name"`
+	Name          string         `json:"name,omitempty"`
 	Short         sarifText      `json:"shortDescription"`
 	Full          sarifText      `json:"fullDescription"`
 	Help          sarifText      `json:"help"`
@@ -163,13 +163,16 @@ func sarifOf(run Run) sarifLog {
 
 var semantic = regexp.MustCompile(`^v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?)$`)
 
-// sarifDriverOf splits the name of the tool, "hookanvil v0.1.0 (...)", into its parts.
+// sarifDriverOf splits the name of the tool, "hookanvil v0.1.0 (...)". A version that is no
+// number, as a build from a work tree has it, stands behind one: consumers compare them.
 func sarifDriverOf(tool string) sarifDriver {
 	d := sarifDriver{Name: "Hookanvil", InformationURI: homepage, Rules: []sarifRule{}}
-	_, d.Version, _ = strings.Cut(inert(tool), " ")
-	first, _, _ := strings.Cut(d.Version, " ")
+	_, version, _ := strings.Cut(inert(tool), " ")
+	first, _, _ := strings.Cut(version, " ")
 	if m := semantic.FindStringSubmatch(first); m != nil {
-		d.SemanticVersion, d.Version = m[1], strings.TrimPrefix(d.Version, "v")
+		d.SemanticVersion, d.Version = m[1], strings.TrimPrefix(version, "v")
+	} else {
+		d.Version = strings.TrimSpace("0.0.0 " + version)
 	}
 	return d
 }
@@ -202,8 +205,12 @@ func sarifRuleOf(r Result) sarifRule {
 	if strings.HasPrefix(r.Source, "CWE-") && sourcePage(r.Source) != "" {
 		tags = append(tags, "external/cwe/"+strings.ToLower(r.Source))
 	}
+	shown := inert(pascal(name))
+	if shown == inert(r.ID) {
+		shown = "" // a name must be another than the ID
+	}
 	return sarifRule{
-		ID: inert(r.ID), Name: inert(pascal(name)),
+		ID: inert(r.ID), Name: shown,
 		Short:   sarifText{Text: sarifSentence(cmp.Or(r.Title, r.ID))},
 		Full:    sarifText{Text: sarifSentence(cmp.Or(r.Why, r.Title, r.ID))},
 		Help:    sarifHelp(r),

@@ -28,6 +28,9 @@ failures are not applied.` + reportHelp(),
 	cmd.Flags().StringArrayVar(&settings.Report, "report", nil, "FORMAT=PATH of a report, such as junit=report.xml; - stands for standard output")
 	verbose := cmd.Flags().BoolP("verbose", "v", false, "list what passed, and show all evidence")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := settings.CheckReports(); err != nil {
+			return err
+		}
 		path := args[0]
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			path = filepath.Join(path, reports.JournalFile)

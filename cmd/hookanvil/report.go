@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -28,20 +27,28 @@ failures are not applied.`,
 	cmd.Flags().StringArrayVar(&settings.Report, "report", nil, "FORMAT=PATH of a report, such as junit=report.xml; - stands for standard output")
 	verbose := cmd.Flags().BoolP("verbose", "v", false, "list what passed, and show all evidence")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		path := args[0]
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			path = filepath.Join(path, reports.JournalFile)
-		}
-		f, err := os.Open(path)
+		run, err := readRun(args[0])
 		if err != nil {
-			return fmt.Errorf("read the journal: %w", err)
-		}
-		defer f.Close()
-		run, err := reports.ReadJournal(f)
-		if err != nil {
-			return fmt.Errorf("read the journal %s: %w", path, err)
+			return err
 		}
 		return tell(cmd, settings, run, *verbose)
 	}
 	return cmd
+}
+
+// readRun reads the run of a journal, or of a results folder.
+func readRun(path string) (reports.Run, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return reports.ReadFolder(path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return reports.Run{}, fmt.Errorf("read the journal: %w", err)
+	}
+	defer f.Close()
+	run, err := reports.ReadJournal(f)
+	if err != nil {
+		return run, fmt.Errorf("read the journal %s: %w", path, err)
+	}
+	return run, nil
 }

@@ -84,6 +84,27 @@ func TestReadManifestRefuses(t *testing.T) {
 	}
 }
 
+// Digests that are accepted name every file as it is, the journal last.
+func FuzzCheckSums(f *testing.F) {
+	sum := reports.Digest([]byte("x"))
+	f.Add(sum + "  report.json\n" + sum + "  run.journal\n")
+	f.Add(sum + "  ../run.journal\n")
+	f.Add(sum + " *run.journal\r\n")
+	f.Fuzz(func(t *testing.T, src string) {
+		asked := ""
+		lacks := reports.CheckSums([]byte(src), func(name string) (string, error) {
+			if !filepath.IsLocal(name) {
+				t.Errorf("%q is asked for", name)
+			}
+			asked += sum + "  " + name + "\n"
+			return sum, nil
+		})
+		if len(lacks) == 0 && (asked != strings.ReplaceAll(src, "\r\n", "\n") || !strings.HasSuffix(src, "  run.journal\n") && !strings.HasSuffix(src, "  run.journal\r\n")) {
+			t.Errorf("%q is accepted", src)
+		}
+	})
+}
+
 func FuzzReadManifest(f *testing.F) {
 	f.Add([]byte(`{"schema":"hookanvil.results/1","inputs":[{"path":"profile.yaml","sha256":""}]}`))
 	f.Fuzz(func(t *testing.T, src []byte) {

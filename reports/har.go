@@ -292,8 +292,8 @@ func (m *message) content() (text, encoding string, size int, remarks []string) 
 	} else if length, ok := m.get("Content-Length"); ok {
 		n, err := strconv.Atoi(length)
 		switch {
-		case err == nil && n >= 0 && n < len(body):
-			remarks = append(remarks, fmt.Sprintf("%s follow what its Content-Length takes in", plural(len(body)-n, "byte")))
+		case err == nil && n >= 0 && n < m.size:
+			remarks = append(remarks, fmt.Sprintf("%s follow what its Content-Length takes in", plural(m.size-n, "byte")))
 		case err == nil && n > m.size:
 			remarks = append(remarks, fmt.Sprintf("its Content-Length is %d, and %s came", n, plural(m.size, "byte")))
 		}

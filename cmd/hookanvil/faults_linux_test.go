@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -227,6 +228,7 @@ const faultSuite = "receiver/fidelity"
 // not the subject's, and without a success that was not had.
 type fault struct {
 	name   string
+	suite  string   // faultSuite where it is empty
 	args   []string // of the run, besides
 	env    []string
 	within string // a child's own fault
@@ -418,7 +420,7 @@ func (f fault) begin(t *testing.T) *struck {
 		g.strike = func() { f.strike(r) }
 	}
 	target := "http://" + g.addr + reference.HookPath
-	r.cmd = command(t, append([]string{"run", faultSuite, "--target", target, "--profile", "github", "--secret", "env:WEBHOOK_SECRET", "--out", "results"}, f.args...)...)
+	r.cmd = command(t, append([]string{"run", cmp.Or(f.suite, faultSuite), "--target", target, "--profile", "github", "--secret", "env:WEBHOOK_SECRET", "--out", "results"}, f.args...)...)
 	if f.within == "check" {
 		r.cmd.Args = []string{r.cmd.Args[0], "run", target}
 	}
@@ -507,6 +509,21 @@ func (f fault) judge(r *struck, code int) {
 	}
 }
 
+// quickRun is a run that is soon over: what is killed two hundred times must not take long.
+func quickRun(t *testing.T) *struck {
+	const cases = 24
+	var suite strings.Builder
+	suite.WriteString("suite: receiver/quick\nsource: a test\ncases:\n")
+	for n := range cases {
+		fmt.Fprintf(&suite, "  - {id: case-%d, title: 'Forgery %d is rejected', level: must, unproven: a test, send: {mutate: {body: flip-bit}}, expect: rejected}\n", n, n)
+	}
+	return fault{suite: "quick.yaml", before: func(r *struck) {
+		if err := os.WriteFile(filepath.Join(r.cmd.Dir, "quick.yaml"), []byte(suite.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}}.begin(t)
+}
+
 // A run that is killed at any moment leaves a folder that says what ran, and is told of as
 // a run that was cut short.
 func TestKilledRun(t *testing.T) {
@@ -514,7 +531,7 @@ func TestKilledRun(t *testing.T) {
 	if os.Getenv("HOOKANVIL_TESTS") == "whole" && !testing.Short() {
 		kills = 200
 	}
-	r := fault{}.begin(t)
+	r := quickRun(t)
 	if err := r.cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, &r.out)
 	}
@@ -558,7 +575,7 @@ func TestKilledRun(t *testing.T) {
 // it did.
 func killOne(t *testing.T, early bool, connections int) (run reports.Run, begun bool) {
 	t.Helper()
-	r := fault{}.begin(t)
+	r := quickRun(t)
 	kill := func() { _ = r.cmd.Process.Kill() } // it may have ended
 	if !early {
 		r.gate.strikeAt = 1 + rand.N(connections)

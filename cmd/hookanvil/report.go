@@ -17,8 +17,9 @@ func newReport() *cobra.Command {
 		Short: "Write reports from a run's journal",
 		Long: `Write the reports of a run again from its journal (hookanvil run --journal FILE) or
 its results folder (hookanvil run --out FOLDER), complete or cut short. What a crash
-kept from being judged is inconclusive. The exit code is that of the run; known
-failures are not applied.`,
+kept from being judged is inconclusive, and the run incomplete; so is that of a folder
+which was not finished, or was changed since. The exit code is that of the run, and
+never 0 where it is incomplete; known failures are not applied.`,
 		Example: `  hookanvil report run.journal
   hookanvil report results/ --report junit=report.xml
   hookanvil report run.journal --report json=- --report junit=report.xml`,

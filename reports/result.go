@@ -117,6 +117,10 @@ type Exchange struct {
 	// Marks are the parts of Sent that depart from an honest delivery: each from a byte of
 	// Sent to that before which it ends. An empty one shows where something was left out.
 	Marks [][2]int `json:"marks,omitempty"`
+	// Honest is what would have been sent without the departure, as far as it was
+	// written in one piece. A Redactor makes Marks of it, since places move when secrets
+	// are taken out.
+	Honest string `json:"-"`
 	// Delivery names what a sender's attempt is one of, and Attempt counts from 1: the
 	// attempts of a delivery have one name in common.
 	Delivery    string   `json:"delivery,omitempty"`

@@ -112,18 +112,18 @@ func TestHARSaysWhatItCannotHold(t *testing.T) {
 	} {
 		log := archiveOf(t, "receiver", wired(tt.request, tt.answer))
 		if len(log.Entries) != 1 || !tt.see(log.Entries[0]) {
-			t.Errorf("%s: %s", tt.name, said(t, log))
+			t.Errorf("%s: %s", tt.name, harText(t, log))
 		}
 	}
 	for _, request := range []string{"", "\r\n\r\n", "GET /\r\n\r\n", "PRI * HTTP/2.0\n", "POST  / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x00", "P\x00ST / HTTP/1.1\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\n"} {
 		log := archiveOf(t, "receiver", wired(request, answer))
 		if len(log.Entries) != 0 || !strings.Contains(log.Comment, "1 have no entry") {
-			t.Errorf("%q is an entry: %s", request, said(t, log))
+			t.Errorf("%q is an entry: %s", request, harText(t, log))
 		}
 	}
 }
 
-func said(t *testing.T, v any) string {
+func harText(t *testing.T, v any) string {
 	t.Helper()
 	b, err := json.Marshal(v)
 	must(t, err)

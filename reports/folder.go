@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -25,6 +26,10 @@ import (
 //
 // Versions and the seed stand in the manifest; the subject's clock less ours, which
 // is known when it has answered, stands in the journal's last line and in the JSON report.
+//
+// Of what a process that is killed has written nothing is lost. The disk is asked to keep
+// what comes before the run, each result as it is there, and what comes after: where the
+// power fails, what was observed since the last result may be lost.
 const (
 	ManifestFile = "run.json"            // a Manifest
 	JournalFile  = "run.journal"         // what happened: every report can be written from it
@@ -177,16 +182,21 @@ func BeginFolder(dir string, m Manifest) (*Folder, error) {
 // that was killed.
 func (f *Folder) claim() error {
 	path := filepath.Join(f.dir, lockFile)
-	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_EXCL|os.O_WRONLY), flock.SetPermissions(0o600))
-	switch held, err := lock.TryLock(); {
-	case errors.Is(err, os.ErrExist):
-		return occupied(f.dir)
-	case err != nil:
-		return fmt.Errorf("begin the results folder: lock it: %w", err)
-	case !held:
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
 		return occupied(f.dir)
 	}
-	f.lock = lock
+	if err != nil {
+		return fmt.Errorf("begin the results folder: lock it: %w", err)
+	}
+	f.lock = flock.New(path, flock.SetFlag(os.O_RDWR))
+	_, err = fmt.Fprintf(file, "process %d, since %s\n", os.Getpid(), time.Now().UTC().Format(time.RFC3339))
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = f.hold()
+	}
+	if err != nil {
+		return fmt.Errorf("begin the results folder: lock it: %w", errors.Join(err, f.unlock()))
+	}
 	// Another run may have begun and ended since the folder was seen to be empty.
 	entries, err := os.ReadDir(f.dir)
 	if err == nil && len(entries) > 1 {
@@ -195,11 +205,16 @@ func (f *Folder) claim() error {
 	if err != nil {
 		return errors.Join(err, f.unlock())
 	}
-	who := fmt.Sprintf("process %d, since %s\n", os.Getpid(), time.Now().UTC().Format(time.RFC3339))
-	if err := os.WriteFile(path, []byte(who), 0o600); err != nil {
-		return fmt.Errorf("begin the results folder: lock it: %w", errors.Join(err, f.unlock()))
-	}
 	return nil
+}
+
+// hold holds the lock, which others hold for a look at most.
+func (f *Folder) hold() error {
+	const long, short = 2 * time.Second, 5 * time.Millisecond
+	ctx, cancel := context.WithTimeout(context.Background(), long)
+	defer cancel()
+	_, err := f.lock.TryLockContext(ctx, short)
+	return err
 }
 
 // unlock takes the lock away.

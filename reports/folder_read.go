@@ -93,21 +93,23 @@ func manifestRun(dir string) (Run, error) {
 // holder tells whether a run is under way in a folder, and whose it is.
 func holder(dir string) (who string, held bool) {
 	name := filepath.Join(dir, lockFile)
-	text, err := os.ReadFile(name)
-	if err != nil {
+	if _, err := os.Stat(name); err != nil {
 		return "", false
 	}
 	lock := flock.New(name, flock.SetFlag(os.O_RDONLY))
 	free, err := lock.TryRLock()
-	if err == nil && free {
+	if err != nil {
+		return "", false
+	}
+	if free {
 		_ = lock.Close() // it was held for a look
 		return "", false
 	}
-	who = Printable(bytes.TrimSpace(text), 200)
-	if who == "" {
-		who = "it has just begun"
+	text, err := os.ReadFile(name)
+	if err != nil || len(text) == 0 {
+		return "another process", true // some systems let nobody read what is locked
 	}
-	return who, err == nil
+	return Printable(bytes.TrimSpace(text), 200), true
 }
 
 // checkSums holds the files of a folder against their digests, and says what is amiss.

@@ -15,7 +15,7 @@ import (
 //	fail           <failure type="must">
 //	known failure  <skipped>, with the reason it was accepted for
 //	warn           passed, with a <system-out>: a "should" does not break a build
-//	inconclusive   <error type="inconclusive">
+//	inconclusive   <error type="inconclusive">; <skipped> where the baseline has it so as well
 //	skip           <skipped>
 //
 // Where the run as a whole is no success for a reason that no case shows (it did not
@@ -127,6 +127,9 @@ func junitCaseOf(r Result) junitCase {
 	case r.Verdict == Fail:
 		why.Text = story(r)
 		c.Failure = why
+	case r.Verdict == Inconclusive && r.Known != "":
+		why.Message = inert(r.Known + ": " + r.Reason)
+		c.Skipped = why
 	case r.Verdict == Skip:
 		c.Skipped = &junitWhy{Message: why.Message}
 	case r.Verdict == Warn:

@@ -282,6 +282,9 @@ func (s Settings) baseline(c Config) (*reports.Record, error) {
 	if err := reports.CheckBaseline(&kept.Record.Run, about, c.Subject.Profile.Name, ids); err != nil {
 		return nil, fmt.Errorf("use the baseline %s: %w", s.Baseline, err)
 	}
+	for i := range kept.Record.Results { // its reasons are told again
+		kept.Record.Results[i] = c.Redactor.CleanResult(kept.Record.Results[i])
+	}
 	return kept.Record, nil
 }
 

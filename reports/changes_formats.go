@@ -114,7 +114,7 @@ func (r *Result) inWords() string {
 	if r == nil {
 		return "not in this run"
 	}
-	text := fmt.Sprintf("%s (%s)", r.verdict(), r.Level)
+	text := fmt.Sprintf("%s (%s)", r.outcome(), r.Level)
 	if r.StatusOnly {
 		text += ", by statuses alone"
 	}
@@ -169,7 +169,7 @@ func (c *Changes) markdown(p *printer) {
 		if x.B != nil && x.B.Reason != "" {
 			reason = ": " + asCode(clip(inert(head(x.B.Reason, 4*mostText)), mostText))
 		}
-		p.linef("| %s | %s | %s | %s%s | %s |", asCode(x.ID), x.A.verdict(), x.B.verdict(), x.What, reason, verdict)
+		p.linef("| %s | %s | %s | %s%s | %s |", asCode(x.ID), x.A.outcome(), x.B.outcome(), x.What, reason, verdict)
 	}
 	for _, x := range c.Cases {
 		for _, f := range x.Figures {
@@ -187,7 +187,7 @@ func (c *Changes) markdown(p *printer) {
 	p.texts(c.Incomparable, c.Unfinished, c.Notes)
 }
 
-func (r *Result) verdict() string {
+func (r *Result) outcome() string {
 	switch {
 	case r == nil:
 		return ""

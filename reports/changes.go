@@ -201,7 +201,7 @@ type exactness struct{ share, floor float64 }
 // exactnesses are those of figures that do not say it themselves, by their units. Times and
 // rates of a single run tell of the machine as well.
 var exactnesses = map[string]exactness{
-	"s": {0.05, 2}, "ms": {0.5, 20}, "us": {1, 100}, "/s": {0.2, 1}, "count": {0.1, 0}, "percent": {0.5, 5}, "days": {0, 2}, "deviations": {1, 1},
+	"s": {0.05, 2}, "ms": {0.5, 50}, "us": {1, 100}, "/s": {0.2, 1}, "count": {0.1, 0}, "percent": {0.5, 5}, "days": {0, 2}, "deviations": {1, 1},
 }
 
 // changedFigures are the figures that are others; days are how many lie between the runs.

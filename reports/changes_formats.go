@@ -129,7 +129,7 @@ func (f FigureChange) inWords() string {
 	if f.B != nil && f.B.Note != "" {
 		note = " (" + f.B.Note + ")"
 	}
-	return fmt.Sprintf("%s: %s before, %s now%s", f.Name, f.A.value(), f.B.value(), note)
+	return fmt.Sprintf("%s: %s, now %s%s", f.Name, f.A.value(), f.B.value(), note)
 }
 
 func (f *Figure) value() string {

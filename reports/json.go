@@ -29,8 +29,9 @@ import (
 //	          the cases that it judged and this run did not, and those that failed there and pass now
 //	totals    {pass, fail, known, warn, skip, inconclusive, excused}; known counts some of fail, and
 //	          excused some of inconclusive: those that the baseline could not judge either
-//	results[] {id, title, level, source, why, fix, verdict, reason, lacks, status_only, known,
+//	results[] {id, title, level, source, file, line, why, fix, verdict, reason, lacks, status_only, known,
 //	          baseline, figures[], reproduce, evidence[], load, absorbed, duration_ms}, in the order of the catalogue
+//	file, line  where a case of the user's own is written down
 //	lacks     the capability for want of which a case is skipped
 //	load      a Measurement, without histograms and series: what a case of load measured
 //	absorbed  an Absorption, without histograms and series: what arrived of a sender under load

@@ -121,15 +121,12 @@ func junitCaseOf(r Result) junitCase {
 	c := junitCase{Class: strings.ReplaceAll(inert(suite), "/", "."), Name: inert(name), Time: junitLength(r.Duration)}
 	why := &junitWhy{Message: inert(r.Reason), Type: inert(r.Level)}
 	switch {
-	case r.Verdict == Fail && r.Known != "":
-		why.Message = inert("known failure: " + r.Known + ": " + r.Reason)
+	case r.accepted():
+		why.Message = inert(r.found())
 		c.Skipped = why
 	case r.Verdict == Fail:
 		why.Text = story(r)
 		c.Failure = why
-	case r.Verdict == Inconclusive && r.Known != "":
-		why.Message = inert(r.Known + ": " + r.Reason)
-		c.Skipped = why
 	case r.Verdict == Skip:
 		c.Skipped = &junitWhy{Message: why.Message}
 	case r.Verdict == Warn:
@@ -139,13 +136,6 @@ func junitCaseOf(r Result) junitCase {
 		c.Error = why
 	}
 	return c
-}
-
-// story is a result as plain text, for where a format has a field for text.
-func story(r Result) string {
-	var b strings.Builder
-	Terminal{Width: 120}.screen(&b).block(r, true)
-	return "\n" + b.String()
 }
 
 func (s *junitSuite) add(c junitCase) {

@@ -249,7 +249,7 @@ func (r *Redactor) CleanRun(run Run) Run {
 
 // CleanResult returns a copy of result without secrets.
 func (r *Redactor) CleanResult(result Result) Result {
-	for _, text := range []*string{&result.Title, &result.Source, &result.Why, &result.Reason, &result.Known, &result.Reproduce} {
+	for _, text := range []*string{&result.Title, &result.Source, &result.File, &result.Why, &result.Fix, &result.Reason, &result.Known, &result.Reproduce} {
 		*text = r.Clean(*text)
 	}
 	result.Figures = slices.Clone(result.Figures)
@@ -264,10 +264,14 @@ func (r *Redactor) CleanResult(result Result) Result {
 	return result
 }
 
-// CleanExchange returns a copy of x without secrets.
+// CleanExchange returns a copy of x without secrets. Where the honest request is known, it
+// marks what departs from it.
 func (r *Redactor) CleanExchange(x Exchange) Exchange {
-	for _, text := range []*string{&x.Label, &x.Detail, &x.Sent, &x.Received, &x.Remote} {
+	for _, text := range []*string{&x.Label, &x.Detail, &x.Sent, &x.Honest, &x.Received, &x.Remote, &x.Delivery} {
 		*text = r.Clean(*text)
+	}
+	if x.Honest != "" {
+		x.Marks = marks(x.Honest, x.Sent)
 	}
 	x.Notes = r.cleanAll(x.Notes)
 	x.TLS = r.cleanTLS(x.TLS)

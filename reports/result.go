@@ -71,10 +71,14 @@ type Totals struct {
 
 // Result is the judgement of one case, with what it rests on.
 type Result struct {
-	ID      string  `json:"id"` // receiver/signature/body-bit-flipped
-	Title   string  `json:"title"`
-	Level   string  `json:"level"` // must, should, may
-	Source  string  `json:"source,omitempty"`
+	ID     string `json:"id"` // receiver/signature/body-bit-flipped
+	Title  string `json:"title"`
+	Level  string `json:"level"` // must, should, may
+	Source string `json:"source,omitempty"`
+	// File and Line say where a case of the user's own is written down, as a path from the
+	// top of the repository. Of a built-in one, which its ID names, they are empty.
+	File    string  `json:"file,omitempty"`
+	Line    int     `json:"line,omitempty"`
 	Why     string  `json:"why,omitempty"`
 	Fix     string  `json:"fix,omitempty"` // what to do where it fails, for who maintains the subject
 	Verdict Verdict `json:"verdict"`
@@ -125,6 +129,10 @@ type Exchange struct {
 	// Marks are the parts of Sent that depart from an honest delivery: each from a byte of
 	// Sent to that before which it ends. An empty one shows where something was left out.
 	Marks [][2]int `json:"marks,omitempty"`
+	// Honest is what would have been sent without the departure, as far as it was
+	// written in one piece. A Redactor makes Marks of it, since places move when secrets
+	// are taken out.
+	Honest string `json:"-"`
 	// Delivery names what a sender's attempt is one of, and Attempt counts from 1: the
 	// attempts of a delivery have one name in common.
 	Delivery    string   `json:"delivery,omitempty"`

@@ -1,6 +1,9 @@
 package reports
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // The states a run can be in.
 const (
@@ -85,4 +88,29 @@ func (r *Run) shortfall() string {
 		return "the baseline judged what this run did not: " + strings.Join(r.Baseline.Unjudged, ", ")
 	}
 	return ""
+}
+
+// words are the counts as people read them.
+func (t Totals) words() string {
+	counts := []string{fmt.Sprintf("%d passed", t.Pass)}
+	failed := fmt.Sprintf("%d failed", t.Fail)
+	if t.Known > 0 {
+		failed += fmt.Sprintf(" (%d known)", t.Known)
+	}
+	unjudged := fmt.Sprintf("%d inconclusive", t.Inconclusive)
+	if t.Excused > 0 {
+		unjudged += fmt.Sprintf(" (%d in the baseline too)", t.Excused)
+	}
+	for _, c := range []struct {
+		n    int
+		text string
+	}{
+		{t.Fail, failed}, {t.Warn, plural(t.Warn, "warning")}, {t.Skip, fmt.Sprintf("%d skipped", t.Skip)},
+		{t.Inconclusive, unjudged},
+	} {
+		if c.n > 0 {
+			counts = append(counts, c.text)
+		}
+	}
+	return strings.Join(counts, ", ")
 }

@@ -128,7 +128,8 @@ func (c certifying) Close() error { return c.stop() }
 // Sender makes a session's subject of a sender. What a person must do to have it
 // deliver is told to Config.Prompt.
 func Sender(s sender.Subject) Subject {
-	return Subject{s.Profile, reports.Subject{Role: senderRole, Target: whereFired(s)}, DefaultParallelSender, func(c Config, w witness) (Judge, error) {
+	about := reports.Subject{Role: senderRole, Target: whereFired(s), Schedule: declaredGaps(s.Profile)}
+	return Subject{s.Profile, about, DefaultParallelSender, func(c Config, w witness) (Judge, error) {
 		if s.Prompt == nil {
 			s.Prompt = c.Prompt
 		}
@@ -142,6 +143,20 @@ func Sender(s sender.Subject) Subject {
 			return judgeWithResolver(s, c, w.observe)
 		})
 	}}
+}
+
+// declaredGaps are the first of the gaps that a sender declares between its attempts, in
+// milliseconds: more are not seen in a run.
+func declaredGaps(p *profile.Profile) (all []float64) {
+	const most = 50
+	for n := 1; n <= most; n++ {
+		gap, ok := p.Retry.Gap(n)
+		if !ok {
+			break
+		}
+		all = append(all, float64(gap.Microseconds())/1000)
+	}
+	return all
 }
 
 // resolving is a judge of a sender that looks names up where the session serves

@@ -320,7 +320,7 @@ func (s *Session) judged(c scenarios.Case) (result reports.Result) {
 
 func (s *Session) unjudged(c scenarios.Case, reason string) reports.Result {
 	return reports.Result{
-		ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why,
+		ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why, Fix: c.Fix,
 		Verdict: reports.Inconclusive, Reason: reason,
 	}
 }
@@ -333,6 +333,7 @@ func (s *Session) keep(c scenarios.Case, result reports.Result) {
 	if s.config.verdictsOnly {
 		result.Evidence = nil
 	}
+	result.File, result.Line = placeOf(c)
 	result = s.config.Redactor.CleanResult(result)
 	if s.journal != nil {
 		_ = s.recorded(s.journal.Record(result))

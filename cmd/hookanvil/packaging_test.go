@@ -24,8 +24,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/hookanvil/hookanvil/reports"
 )
 
 // root is the top of the repository.
@@ -285,11 +283,6 @@ func TestActionTellsTheOutcome(t *testing.T) {
 
 // The Action with the command itself, against a receiver.
 func TestActionWithTheCommand(t *testing.T) {
-	for _, name := range []string{"github", "sarif"} {
-		if !strings.Contains(formatNames(), " "+name+" ") {
-			t.Skipf("this version has no format %s", name)
-		}
-	}
 	target, _ := acceptor(t, -1)
 	s := judging(t, map[string]string{"RUN": "receiver/fidelity/valid receiver/signature/missing", "TARGET": target, "PROFILE": "github", "SECRET": canary})
 	s.env = append(s.env, asCommand+"=1")
@@ -694,12 +687,4 @@ func TestGitLabJob(t *testing.T) {
 			t.Errorf("%q (-want +got):\n%s", cases, diff)
 		}
 	}
-}
-
-func formatNames() string {
-	names := " "
-	for _, f := range reports.Formats {
-		names += f.Name + " "
-	}
-	return names
 }

@@ -16,8 +16,8 @@ const shown = 4 << 10
 func Of(label string, x wire.Exchange, began time.Time) reports.Exchange {
 	e := reports.Exchange{
 		Label: label, Outcome: string(x.Outcome), Detail: x.Detail, Notes: x.Notes, Remote: x.Remote.String(),
-		Sent: reports.Printable(x.Sent, shown), SentBytes: x.SentTotal,
-		Received: reports.Printable(x.Received, shown), ReceivedBytes: x.ReceivedTotal,
+		Sent: Shown(x.Sent), SentBytes: x.SentTotal,
+		Received: Shown(x.Received), ReceivedBytes: x.ReceivedTotal,
 		StartedMS: milliseconds(x.Start.Sub(began)), FirstByteMS: milliseconds(x.FirstByte), DurationMS: milliseconds(x.Done),
 	}
 	if len(x.Responses) > 0 {
@@ -28,5 +28,8 @@ func Of(label string, x wire.Exchange, began time.Time) reports.Exchange {
 	}
 	return e
 }
+
+// Shown is as much of what crosses the wire as evidence holds.
+func Shown(b []byte) string { return reports.Printable(b, shown) }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

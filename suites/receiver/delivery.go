@@ -14,6 +14,7 @@ import (
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 	"github.com/hookanvil/hookanvil/scenarios"
+	"github.com/hookanvil/hookanvil/suites/evidence"
 )
 
 // delivery is one delivery in the making. A mutation changes it at one of three
@@ -37,7 +38,8 @@ type delivery struct {
 	before   earlier       // the named deliveries of its case
 	from     netip.Addr    // where it comes from, if not from where everything does
 
-	later func() // a change that must wait until the headers are rendered
+	later  func()        // a change that must wait until the headers are rendered
+	honest *wire.Request // what it would be without its mutation; nil where it has none
 
 	// tokens identify the delivery in whatever the probe reads: its id, and the
 	// altered one where a mutation changed it.
@@ -61,6 +63,7 @@ func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mut
 	if mutated && step.Mutate != nil {
 		m, arg = mutations.find(step.Mutate.Part, step.Mutate.Name), step.Mutate.Arg
 	}
+	unchanged := *d
 	if m.when == beforeSigning {
 		stamp := d.Timestamp
 		m.apply(d, arg)
@@ -77,6 +80,9 @@ func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mut
 	if err := d.finish(); err != nil {
 		return nil, err
 	}
+	if mutated && step.Mutate != nil {
+		d.compare(&unchanged, m.when)
+	}
 	if m.when == afterSigning {
 		m.apply(d, arg)
 	}
@@ -84,6 +90,36 @@ func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mut
 		d.later()
 	}
 	return d, nil
+}
+
+// compare keeps the request as it would be without the mutation. It bears the signature
+// that the delivery has now, unless the mutation is of the signature or shows nowhere else.
+func (d *delivery) compare(honest *delivery, when moment) {
+	if when == afterSigning {
+		honest.request = d.request
+		honest.request.Headers, honest.request.Body = d.request.Headers.Clone(), bytes.Clone(d.request.Body)
+		d.honest = &honest.request
+		return
+	}
+	for _, signings := range [][]profile.Signing{d.signings, d.subject.Profile.Signings(honest.Message, honest.keys)} {
+		honest.signings = signings
+		if honest.finish() != nil {
+			return
+		}
+		d.honest = &honest.request
+		if when == beforeSigning && !bytes.Equal(honest.request.Bytes(), d.request.Bytes()) {
+			return
+		}
+	}
+}
+
+// unaltered is the request without its mutation as it is shown; "" where it has none, or
+// is written in another way than requests are.
+func (d *delivery) unaltered(step scenarios.Step) string {
+	if d.honest == nil || step.Wire != nil {
+		return ""
+	}
+	return evidence.Shown(d.honest.Bytes())
 }
 
 // draft fills in what is said before anything is signed.
@@ -140,7 +176,11 @@ func (d *delivery) fillBody(step scenarios.Step) error {
 		if err != nil {
 			return err
 		}
-		padding, err := padded([]byte(template), step.Size+len(template)-length)
+		more := step.Size - length
+		if p.Signature.Body {
+			more = more * 3 / 4 // base64url makes four bytes of three
+		}
+		padding, err := padded([]byte(template), len(template)+more)
 		if err != nil {
 			return err
 		}

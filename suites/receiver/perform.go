@@ -9,6 +9,7 @@ import (
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
+	"github.com/hookanvil/hookanvil/reports"
 	"github.com/hookanvil/hookanvil/scenarios"
 	"github.com/hookanvil/hookanvil/suites/evidence"
 )
@@ -106,7 +107,9 @@ func (t *trial) perform(ctx context.Context, step scenarios.Step, label string, 
 	}
 	to.From = deliveries[0].from
 	for i, x := range t.sendAll(ctx, to, step, deliveries) {
-		if err := t.record(labelled(label, i, max(step.Times, 1)), x); err != nil {
+		shown := evidence.Of(labelled(label, i, max(step.Times, 1)), x, t.started)
+		shown.Honest = deliveries[i%len(deliveries)].unaltered(step)
+		if err := t.keep(shown); err != nil {
 			return s, err
 		}
 		s.readings = append(s.readings, t.subject.read(x, t.c.Reject)...)
@@ -285,7 +288,10 @@ const keptExchanges = 12
 // record keeps an exchange as evidence and hands it to the journal, before
 // anything is concluded from it.
 func (t *trial) record(label string, x wire.Exchange) error {
-	shown := evidence.Of(label, x, t.started)
+	return t.keep(evidence.Of(label, x, t.started))
+}
+
+func (t *trial) keep(shown reports.Exchange) error {
 	if err := t.observe(t.c.Name(), shown); err != nil {
 		t.broken = err
 		return err

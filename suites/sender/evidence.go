@@ -55,7 +55,7 @@ func (t *trial) keepUnfinished() {
 func (t *trial) exhibit(a *attempt) reports.Exchange {
 	request := append(bytes.Clone(a.request.Head), a.request.Body...)
 	x := reports.Exchange{
-		Label: a.name(), Outcome: a.outcome(), Status: a.reply.Status, Notes: t.notesOn(a),
+		Label: a.name(), Delivery: a.delivery.name(), Attempt: a.n, Outcome: a.outcome(), Status: a.reply.Status, Notes: t.notesOn(a),
 		Received: reports.Printable(request, shown), ReceivedBytes: int64(len(request)),
 		Sent: reports.Printable(answerText(a), shown), SentBytes: a.how.Sent, Remote: a.request.Remote.String(),
 		TLS: tlsEvidence(a.request.TLS), StartedMS: milliseconds(a.arrived.Sub(t.started)), FirstByteMS: milliseconds(a.whole.Sub(a.arrived)),

@@ -81,7 +81,7 @@ func (j *Judge) Preflight(ctx context.Context) []string {
 	defer t.mu.Unlock()
 	first := t.deliveries[0].attempts[0]
 	j.took = first.whole.Sub(t.events[0].fired)
-	j.carried = tokenIn(first.request, t.events[0].token)
+	j.carried = tokenIn(first, t.events[0].token)
 	j.near = j.subject.PublicURL == nil && first.request.Remote.Addr().IsLoopback()
 	var notes []string
 	if j.subject.Profile.Signed() && first.active != nil {
@@ -246,7 +246,7 @@ func (j *Judge) Until(caseName string) time.Time {
 // Run judges one case.
 func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 	start := time.Now()
-	result := reports.Result{ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why}
+	result := reports.Result{ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why, Fix: c.Fix}
 	if need, reason := j.lacks(c); reason != "" {
 		result.Verdict, result.Reason, result.Lacks = reports.Skip, reason, need
 		return result

@@ -292,10 +292,19 @@ const (
 // fails, what was read until then comes with the error; without a valid header there
 // is nothing but the error.
 func ReadJournal(r io.Reader) (Run, error) {
+	j, err := readJournal(r)
+	if !j.begun {
+		return Run{}, err
+	}
+	return j.run(), err
+}
+
+// readJournal reads a journal as far as it is valid.
+func readJournal(r io.Reader) (*reading, error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, longestLine)
 	lines.Split(wholeLines)
-	reading := reading{chain: newChain()}
+	reading := &reading{chain: newChain()}
 	for lines.Scan() && reading.take(lines.Bytes()) {
 	}
 	err := lines.Err()
@@ -306,9 +315,9 @@ func ReadJournal(r io.Reader) (Run, error) {
 		err = nil
 	}
 	if !reading.begun {
-		return Run{}, errors.Join(err, fmt.Errorf("read journal: its first line is not a valid header of %s", journalSchema))
+		err = errors.Join(err, fmt.Errorf("read journal: its first line is not a valid header of %s", journalSchema))
 	}
-	return reading.run(), err
+	return reading, err
 }
 
 // wholeLines splits at line ends, which it keeps.

@@ -60,7 +60,7 @@ func journalOf(t *testing.T, run reports.Run) []byte {
 	return b.Bytes()
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

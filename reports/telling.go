@@ -36,6 +36,8 @@ func (r Result) verdict() Verdict {
 // found is what was found, in one sentence.
 func (r Result) found() string {
 	switch {
+	case r.accepted() && r.verdict() == Inconclusive:
+		return r.Known + ": " + r.Reason
 	case r.accepted():
 		return "known failure: " + r.Known + ": " + r.Reason
 	case r.verdict() == Inconclusive:

@@ -26,6 +26,8 @@ type Config struct {
 	FailFast bool
 	Timeout  time.Duration   // for all cases; none where it is 0
 	Known    []reports.Known // failures that are accepted for a time
+	// Baseline is the run that this one is held against; nil where there is none.
+	Baseline *reports.Record
 	// Journal is the file that records the run as it goes; none where it is empty.
 	Journal string
 	// Folder is kept as the run goes, the journal in it; none where it is nil.
@@ -191,6 +193,9 @@ func (s *Session) found() reports.Run {
 	for _, c := range s.config.Cases {
 		run.Results = append(run.Results, s.slots[c.Name()].result)
 	}
+	if b := s.config.Baseline; b != nil {
+		reports.HoldAgainst(&run, b)
+	}
 	reports.Apply(&run, s.config.Known, s.over)
 	return run
 }
@@ -338,7 +343,7 @@ func (s *Session) keep(c scenarios.Case, result reports.Result) {
 	slot := s.slots[c.Name()]
 	slot.result = result
 	close(slot.done)
-	failed := result.Verdict == reports.Fail && !s.known(result.ID)
+	failed := result.Verdict == reports.Fail && !s.known(result)
 	cut := s.ctx.Err() != nil && result.Verdict == reports.Inconclusive
 	s.update(func(p *Progress) {
 		s.cut = s.cut || cut
@@ -353,8 +358,12 @@ func (s *Session) keep(c scenarios.Case, result reports.Result) {
 	}
 }
 
-func (s *Session) known(id string) bool {
-	return slices.ContainsFunc(s.config.Known, func(k reports.Known) bool { return k.ID == id })
+// known tells whether a failure is listed, or the baseline has it as well.
+func (s *Session) known(r reports.Result) bool {
+	if b := s.config.Baseline; b != nil && b.Excuses(r) {
+		return true
+	}
+	return slices.ContainsFunc(s.config.Known, func(k reports.Known) bool { return k.ID == r.ID })
 }
 
 // observe journals an exchange before it influences a verdict.

@@ -266,7 +266,7 @@ func (b *Bundle) checkInputs() (all []Refusal) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Files)) {
 		_, suite := reports.SuiteOf(name)
-		if (suite || name == reports.ProfileFile || name == reports.KnownFile) && !listed[name] {
+		if (suite || name == reports.ProfileFile || name == reports.KnownFile || name == reports.BaselineFile) && !listed[name] {
 			all = append(all, refused(CheckContent, "%s is no file that the run was made of, by %s", name, reports.ManifestFile))
 		}
 	}

@@ -445,6 +445,12 @@ func TestTamperedBySigner(t *testing.T) {
 		{"a filter", func(f *forgery) { f.set("filter", "must") }, "run", `by the filter "must"`},
 		{"a level of the run", func(f *forgery) { f.set("level", "must") }, "run", "the setting level"},
 		{"known failures", func(f *forgery) { f.set("known-failures", "known.yaml") }, "run", "known failures"},
+		{"a baseline", func(f *forgery) { f.set("baseline", "last-week") }, "run", "held against a baseline"},
+		{"a baseline in the report alone", func(f *forgery) {
+			report := f.run
+			report.Baseline = &reports.Baseline{From: "last-week"}
+			f.report = &report
+		}, "content", "they are of two runs"},
 		{"what counts as a refusal", func(f *forgery) { f.set("reject", "404") }, "run", "the setting reject"},
 		{"what counts as accepted", func(f *forgery) { f.set("accept", "200-599") }, "run", "the setting accept"},
 		{"a setting that nobody knows", func(f *forgery) { f.set("lenient", "true") }, "run", "the setting lenient"},
@@ -489,6 +495,7 @@ func TestWeakerInputs(t *testing.T) {
 		{"a suite that is none", func(t *testing.T, dir string) {
 			write(t, dir, "scenarios/receiver/mine.yaml", []byte("suite: receiver/mine\n"))
 		}, "content", "no file that the run was made of"},
+		{"a baseline that nobody named", func(t *testing.T, dir string) { write(t, dir, reports.BaselineFile, []byte("{}\n")) }, "content", "no file that the run was made of"},
 		{"known failures that nobody listed", func(t *testing.T, dir string) { write(t, dir, reports.KnownFile, []byte("[]\n")) }, "content", "no file that the run was made of"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -498,6 +505,16 @@ func TestWeakerInputs(t *testing.T) {
 			wantRefused(t, verify(t, dir), tt.check, tt.reason)
 		})
 	}
+}
+
+// A baseline that stands among the inputs, and in no setting.
+func TestBaselineAmongTheInputs(t *testing.T) {
+	dir := bundle(t, 0)
+	forge(t, dir, func(f *forgery) {
+		write(t, dir, reports.BaselineFile, []byte("{}\n"))
+		f.manifest.Inputs = append(f.manifest.Inputs, reports.NewInput(reports.BaselineFile, "last-week", nil))
+	})
+	wantRefused(t, verify(t, dir), "run", "held against a baseline")
 }
 
 // forgeAround tampers with files, and then has the manifest and the signature agree.

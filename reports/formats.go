@@ -20,6 +20,7 @@ var Formats = []struct {
 }{
 	{"terminal", "text for people: what failed, why, and how to see it again", Terminal{Width: 100}.Write},
 	{"json", "everything, for programs: documented, versioned and deterministic", JSON},
+	{"html", "one page for people: what failed, how to repair it, and what crossed the wire", HTML},
 	{"junit", "JUnit XML, which continuous-integration services read", JUnit},
 }
 

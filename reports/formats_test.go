@@ -96,7 +96,11 @@ func TestInjection(t *testing.T) {
 		for _, f := range reports.Formats {
 			var b bytes.Buffer
 			must(t, f.Write(&b, run))
-			checkInert(t, name+" as "+f.Name, b.String())
+			if f.Name == "html" {
+				checkReportPage(t, name, b.String(), want)
+			} else {
+				checkInert(t, name+" as "+f.Name, b.String())
+			}
 			neutralised++
 		}
 		if got := xmlNames(t, run); got != names {

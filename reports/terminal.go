@@ -587,34 +587,9 @@ var outcomes = map[int]struct {
 }
 
 func (s screen) verdict(run Run) {
-	t := run.Count()
-	counts := []string{fmt.Sprintf("%d passed", t.Pass)}
-	failed := fmt.Sprintf("%d failed", t.Fail)
-	if t.Known > 0 {
-		failed += fmt.Sprintf(" (%d known)", t.Known)
-	}
-	for _, c := range []struct {
-		n    int
-		text string
-	}{
-		{t.Fail, failed}, {t.Warn, plural(t.Warn, "warning")}, {t.Skip, fmt.Sprintf("%d skipped", t.Skip)},
-		{t.Inconclusive, fmt.Sprintf("%d inconclusive", t.Inconclusive)},
-	} {
-		if c.n > 0 {
-			counts = append(counts, c.text)
-		}
-	}
 	o := outcomes[run.ExitCode()]
 	s.line("")
-	text := o.word
-	if took := run.Ended.Sub(run.Started); took > 0 && !run.Started.IsZero() {
-		text += fmt.Sprintf(" in %.1f s", took.Seconds())
-	}
-	text += ": " + strings.Join(counts, ", ")
-	if why := run.shortfall(); why != "" {
-		text += "; " + why
-	}
-	for i, line := range wrap(inert(text), s.Width-2) {
+	for i, line := range wrap(inert(run.sentence()), s.Width-2) {
 		if i == 0 {
 			s.line("%s %s", s.glyph(o.verdict), s.paint(bold+";"+styles[o.verdict].color, line))
 		} else {

@@ -1,6 +1,9 @@
 package reports
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // The states a run can be in.
 const (
@@ -79,4 +82,38 @@ func (r *Run) shortfall() string {
 		return "nothing was judged"
 	}
 	return ""
+}
+
+// words are the counts as people read them.
+func (t Totals) words() string {
+	counts := []string{fmt.Sprintf("%d passed", t.Pass)}
+	failed := fmt.Sprintf("%d failed", t.Fail)
+	if t.Known > 0 {
+		failed += fmt.Sprintf(" (%d known)", t.Known)
+	}
+	for _, c := range []struct {
+		n    int
+		text string
+	}{
+		{t.Fail, failed}, {t.Warn, plural(t.Warn, "warning")}, {t.Skip, fmt.Sprintf("%d skipped", t.Skip)},
+		{t.Inconclusive, fmt.Sprintf("%d inconclusive", t.Inconclusive)},
+	} {
+		if c.n > 0 {
+			counts = append(counts, c.text)
+		}
+	}
+	return strings.Join(counts, ", ")
+}
+
+// sentence is what the run amounts to.
+func (r *Run) sentence() string {
+	text := outcomes[r.ExitCode()].word
+	if took := r.Ended.Sub(r.Started); took > 0 && !r.Started.IsZero() {
+		text += fmt.Sprintf(" in %.1f s", took.Seconds())
+	}
+	text += ": " + r.Count().words()
+	if why := r.shortfall(); why != "" {
+		text += "; " + why
+	}
+	return text
 }

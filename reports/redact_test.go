@@ -29,7 +29,7 @@ func everywhere(text string) reports.Run {
 	run.State = reports.Complete
 	for i := range run.Results {
 		r := &run.Results[i]
-		r.Title, r.Source, r.Why, r.Reason = text, text, "why "+text, "answered "+text+" "+text
+		r.Title, r.Source, r.Why, r.Fix, r.Reason = text, text, "why "+text, "repair "+text, "answered "+text+" "+text
 		r.Reproduce = "hookanvil send --body '" + text + "'"
 		r.Figures = []reports.Figure{{Name: "window", Value: 1, Unit: "s", Note: text}}
 		r.Evidence = []reports.Exchange{{

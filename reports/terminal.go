@@ -275,6 +275,9 @@ func (s screen) block(r Result, detailed bool) {
 		return
 	}
 	s.paragraph("    why    ", r.Why)
+	if r.Verdict == Fail || r.Verdict == Warn { // what could not be judged may need no repair
+		s.paragraph("    repair ", r.Fix)
+	}
 	s.paragraph("    source ", r.Source)
 	s.measured(r)
 	s.evidence(r)

@@ -89,6 +89,35 @@ func TestTerminalOfATargetThatIsDown(t *testing.T) {
 	}
 }
 
+// What to do is told where there is something to do: beside the evidence of what failed.
+func TestTerminalTellsTheRepair(t *testing.T) {
+	const fix = "Verify over the raw bytes, \x1b[31mbefore\x1b[0m any parsing."
+	for _, test := range []struct {
+		verdict reports.Verdict
+		known   string
+		told    bool
+	}{
+		{verdict: reports.Fail, told: true},
+		{verdict: reports.Warn, told: true},
+		{verdict: reports.Fail, known: "accepted until spring"},
+		{verdict: reports.Inconclusive},
+		{verdict: reports.Pass},
+		{verdict: reports.Skip},
+	} {
+		run := reports.Run{State: reports.Complete, Results: results(test.verdict)}
+		run.Results[0].Fix, run.Results[0].Known = fix, test.known
+		out := written(t, reports.Terminal{Width: 100}, run)
+		if told := strings.Contains(out, "    repair Verify over the raw bytes, "); told != test.told {
+			t.Errorf("%s, known %q: the repair is told: %v, want %v\n%s", test.verdict, test.known, told, test.told, out)
+		}
+		checkInert(t, string(test.verdict), out)
+	}
+	run := reports.Run{State: reports.Complete, Results: results(reports.Fail)}
+	if out := written(t, reports.Terminal{}, run); strings.Contains(out, "repair") {
+		t.Errorf("a repair is told where there is none:\n%s", out)
+	}
+}
+
 func TestTerminalLastLine(t *testing.T) {
 	passed, mixed := results(reports.Pass), results(reports.Pass, reports.Fail, reports.Warn, reports.Warn, reports.Skip)
 	known := results(reports.Pass, reports.Fail)

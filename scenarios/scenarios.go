@@ -37,6 +37,7 @@ type Case struct {
 	Level  Level  `yaml:"level" required:"true" enum:"must,should,may" doc:"must, should or may"`
 	Source string `yaml:"source" doc:"the standard, document or incident behind this case"`
 	Why    string `yaml:"why" doc:"what goes wrong where it is not so"`
+	Fix    string `yaml:"fix" doc:"what to do where it fails, as an order to who maintains the subject"`
 	// Needs are capabilities that the profile or the run must have; a run that
 	// lacks one skips the case and says so.
 	Needs []string `yaml:"needs" words:"capabilities" doc:"what the profile or the run must offer, else the case is skipped"`

@@ -21,6 +21,10 @@ func Explain(c scenarios.Case) string {
 		e.section("Why")
 		e.line("  %s", c.Why)
 	}
+	if c.Fix != "" {
+		e.section("What to do where it fails")
+		e.line("  %s", c.Fix)
+	}
 	e.section("What is done")
 	for i, s := range c.Send {
 		e.step(i, len(c.Send), s)

@@ -104,7 +104,7 @@ func assert(r reports.Result) {
 	case reports.Skip:
 		ginkgo.Skip(r.Reason)
 	case reports.Warn:
-		ginkgo.AddReportEntry("warning", r.Reason)
+		ginkgo.AddReportEntry("warning", r.Reason+repair(r))
 	}
 	g := gomega.NewGomega(ginkgo.Fail)
 	g.Expect(r.Verdict).To(gomega.BeElementOf(reports.Pass, reports.Warn), func() string { return account(r) })
@@ -116,6 +116,7 @@ func account(r reports.Result) string {
 	if r.Why != "" {
 		text += "\nwhy it matters: " + r.Why
 	}
+	text += repair(r)
 	for _, x := range r.Evidence {
 		text += "\n  " + told(r, x)
 	}
@@ -123,6 +124,15 @@ func account(r reports.Result) string {
 		text += "\nrun it again: " + r.Reproduce
 	}
 	return text
+}
+
+// repair is the line that says what to do about a case that is not met; what could not
+// be judged may need none.
+func repair(r reports.Result) string {
+	if r.Fix == "" || r.Verdict != reports.Fail && r.Verdict != reports.Warn {
+		return ""
+	}
+	return "\nhow to repair it: " + r.Fix
 }
 
 // told is an exchange in one line: how a receiver answered or, of a sender, when the

@@ -138,7 +138,7 @@ func TestChild(t *testing.T) {
 func TestFaultyHandlerIsCaught(t *testing.T) {
 	for how, wants := range map[string][]string{
 		"handler":      {"truncated-to-1-byte", "it was accepted: answered 200 OK, and took effect once"},
-		"ginkgo":       {"truncated-to-1-byte", "it was accepted: answered 200 OK, and took effect once"},
+		"ginkgo":       {"truncated-to-1-byte", "it was accepted: answered 200 OK, and took effect once", "how to repair it: Demand the full length"},
 		"sender":       {"TestChild/signature/signed", "its signature does not verify"},
 		"sender specs": {"sender/request/method-post: fail", "is a PUT"},
 	} {

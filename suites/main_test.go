@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -30,6 +31,18 @@ func needsMinutes(t *testing.T) {
 	}
 }
 
+// atOnce is how many tests run at the same time, where there are fewer processors: most of
+// what they do is wait.
+const atOnce = 4
+
+// waitTogether runs atOnce of the tests that may run at the same time. It leaves no trace
+// on the command line, which Ginkgo objects to.
+func waitTogether() {
+	if err := flag.Lookup("test.parallel").Value.Set(fmt.Sprint(max(atOnce, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err)
+	}
+}
+
 func TestMain(m *testing.M) {
 	fields := settings.Fields()
 	for _, f := range fields {
@@ -41,6 +54,7 @@ func TestMain(m *testing.M) {
 		os.Exit(2)
 	}
 	if !named() {
+		waitTogether()
 		// Ginkgo listens for signals until the process ends.
 		goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/onsi/ginkgo/v2/internal/interrupt_handler.(*InterruptHandler).registerForInterrupts.func2"))
 		return

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -97,5 +100,41 @@ func TestCatalogueIsWhole(t *testing.T) {
 	}
 	if len(cases) < 550 {
 		t.Errorf("there are %d cases, want at least 250", len(cases))
+	}
+}
+
+// Every case says what to do where it fails: in a sentence or two, which fits a line of
+// a report, and which is told of no other cause. Cases that share a defect may share it.
+func TestCatalogueSaysHowToRepair(t *testing.T) {
+	cases, err := suites.Select(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sentence := regexp.MustCompile(`^([A-Z][^.?!]*(?:[.?!]\S[^.?!]*)*\.( |$)){1,2}$`)
+	causes, first := map[string][]string{}, map[string]string{}
+	for _, c := range cases {
+		switch n := len(c.Fix); {
+		case n == 0:
+			t.Errorf("%s does not say what to do where it fails: add fix", c.Name())
+			continue
+		case n < 20 || n > 220:
+			t.Errorf("%s: its fix has %d characters, want 20 to 220: %s", c.Name(), n, c.Fix)
+		}
+		if strings.IndexFunc(c.Fix, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
+			t.Errorf("%s: its fix is not all printable ASCII: %q", c.Name(), c.Fix)
+		}
+		if !sentence.MatchString(c.Fix) {
+			t.Errorf("%s: its fix is not one sentence or two: %s", c.Name(), c.Fix)
+		}
+		shared := c.Kills
+		if name, twice := first[c.Fix]; twice {
+			shared = slices.DeleteFunc(slices.Clone(causes[c.Fix]), func(defect string) bool { return !slices.Contains(c.Kills, defect) })
+			if len(shared) == 0 {
+				t.Errorf("%s has the fix of %s, with which it has no defect in common: %s", c.Name(), name, c.Fix)
+			}
+		} else {
+			first[c.Fix] = c.Name()
+		}
+		causes[c.Fix] = shared
 	}
 }

@@ -177,7 +177,7 @@ func TestClaims(t *testing.T) {
 func TestExplain(t *testing.T) {
 	for _, c := range choose(t, "receiver", "sender", "load", write(t, "mine.yaml", own)) {
 		text := suites.Explain(c)
-		for _, want := range []string{c.Name(), c.Title, string(c.Level), c.Source, c.Why, c.Unproven, "hookanvil run"} {
+		for _, want := range []string{c.Name(), c.Title, string(c.Level), c.Source, c.Why, c.Fix, c.Unproven, "hookanvil run"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: the explanation lacks %q", c.Name(), want)
 			}

@@ -315,7 +315,7 @@ func (s *Session) judged(c scenarios.Case) (result reports.Result) {
 
 func (s *Session) unjudged(c scenarios.Case, reason string) reports.Result {
 	return reports.Result{
-		ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why,
+		ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why, Fix: c.Fix,
 		Verdict: reports.Inconclusive, Reason: reason,
 	}
 }

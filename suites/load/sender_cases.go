@@ -51,7 +51,7 @@ func NewSenderJudge(s SenderSubject, record Recorder) *SenderJudge {
 // Run judges one case.
 func (j *SenderJudge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 	start := time.Now()
-	result := reports.Result{ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why}
+	result := reports.Result{ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why, Fix: c.Fix}
 	if reason := j.Lacks(c); reason != "" {
 		result.Verdict, result.Reason = reports.Skip, reason
 		return result

@@ -167,7 +167,7 @@ var keyNeeds = map[string][]string{"second": {"second-key"}, "retired": {"retire
 func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 	start := time.Now()
 	result := reports.Result{
-		ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why,
+		ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why, Fix: c.Fix,
 		StatusOnly: j.subject.Probe == nil,
 	}
 	if need, reason := j.lacks(c); reason != "" {

@@ -246,7 +246,7 @@ func (j *Judge) Until(caseName string) time.Time {
 // Run judges one case.
 func (j *Judge) Run(ctx context.Context, c scenarios.Case) reports.Result {
 	start := time.Now()
-	result := reports.Result{ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why}
+	result := reports.Result{ID: c.Name(), Title: c.Title, Level: string(c.Level), Source: c.Source, Why: c.Why, Fix: c.Fix}
 	if need, reason := j.lacks(c); reason != "" {
 		result.Verdict, result.Reason, result.Lacks = reports.Skip, reason, need
 		return result

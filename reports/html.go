@@ -32,7 +32,8 @@ type reportPage struct {
 	Facts                 []pageFact
 	Suites                []pageSuite
 	Levels                []string
-	Index                 []pageCase // what asks for something
+	Index                 []pageAlike // what asks for something
+	Indexed               int         // cases of it
 	Sections              []pageSection
 	Folds                 []pageFold
 	Notes, Stale          []string
@@ -64,6 +65,12 @@ type pageSection struct {
 	ID, Title string
 	Cases     []pageCase
 	Count     int
+}
+
+// pageAlike is cases of one suite that failed in the same way: they often have one cause.
+type pageAlike struct {
+	Suite, Word string
+	Cases, More []pageCase
 }
 
 // pageFold is the cases of one suite that ask for nothing.
@@ -113,11 +120,14 @@ var pageSections = []struct {
 
 // Bounds of a page, in bytes: a browser on a phone is to open it.
 const (
-	mostWire        = 4 << 10   // of a request, or an answer, that a result is about
-	mostControl     = 700       // of any other
-	mostWireInAll   = 560 << 10 // of all of them together
-	mostOfExchanges = 12        // exchanges of one case
-	mostBrief       = 160       // characters of a reason, in a list
+	mostWire        = 4 << 10 // of a request, or an answer, that a result is about
+	mostControl     = 700     // of any other
+	mostOfPage      = 880_000 // of the page, about
+	bytesOfRow      = 450     // what a case takes in a list
+	bytesOfCase     = 1700    // what it takes by itself, besides its texts
+	bytesOfExchange = 500     // what an exchange takes, without traffic
+	mostOfExchanges = 12      // exchanges of one case
+	mostBrief       = 160     // characters of a reason, in a list
 )
 
 // groupOf is the verdict by which a case is shown: a failure that is known stands apart.
@@ -148,7 +158,7 @@ func pageOf(run *Run) reportPage {
 	}
 	p.Facts = factsOf(run)
 	p.suites(run.Results)
-	teller := &teller{run: run, left: mostWireInAll}
+	teller := &teller{run: run, left: mostOfPage - len(run.Results)*bytesOfRow}
 	for _, s := range pageSections {
 		those := having(run.Results, func(r Result) bool { return groupOf(r) == s.key })
 		if len(those) == 0 {
@@ -172,7 +182,8 @@ func pageOf(run *Run) reportPage {
 		}
 		p.Sections = append(p.Sections, section)
 		if s.key != "known" {
-			p.Index = append(p.Index, section.Cases...)
+			p.Index = append(p.Index, alike(section.Cases)...)
+			p.Indexed += len(section.Cases)
 		}
 	}
 	p.fold(run)
@@ -182,6 +193,30 @@ func pageOf(run *Run) reportPage {
 		}
 	}
 	return p
+}
+
+// alike puts cases beside each other that are of one suite and were found to do the same. Of
+// many, the first few are listed and the others folded: nobody is to look for twenty causes
+// where there is one.
+func alike(cases []pageCase) (groups []pageAlike) {
+	const few, listed = 5, 3
+	at := map[[2]string]int{}
+	for _, c := range cases {
+		suite, _ := splitID(c.ID)
+		key := [2]string{suite, c.Found}
+		i, ok := at[key]
+		if !ok {
+			i = len(groups)
+			at[key], groups = i, append(groups, pageAlike{Suite: suite, Word: c.Word})
+		}
+		groups[i].Cases = append(groups[i].Cases, c)
+	}
+	for i := range groups {
+		if g := &groups[i]; len(g.Cases) > few {
+			g.Cases, g.More = g.Cases[:listed], g.Cases[listed:]
+		}
+	}
+	return groups
 }
 
 func factsOf(run *Run) []pageFact {
@@ -351,7 +386,7 @@ func figuresOf(r Result) (all []string) {
 	return all
 }
 
-// teller tells cases in full as long as there is room for what crossed the wire.
+// teller tells cases in full as long as the page has room for what crossed the wire.
 type teller struct {
 	run  *Run
 	left int // bytes
@@ -374,10 +409,12 @@ func (t *teller) tell(r Result) pageCase {
 	if r.ofSender() {
 		c.Timeline = timelineOf(r.Evidence, t.run.Subject.Schedule)
 	}
+	t.left -= bytesOfCase + len(c.Reproduce) + 2*len(c.Fix) + len(c.Why)
 	shownFully := shownInFull(r, false)
 	for i, x := range r.Evidence {
-		if i == mostOfExchanges {
-			c.Exchanges = append(c.Exchanges, pageExchange{Label: fmt.Sprintf("and %s more", plural(len(r.Evidence)-i, "exchange")), Omitted: true})
+		t.left -= bytesOfExchange
+		if i == mostOfExchanges || t.left < 0 {
+			c.Exchanges = append(c.Exchanges, pageExchange{Label: plural(len(r.Evidence)-i, "more exchange"), Omitted: true})
 			break
 		}
 		c.Exchanges = append(c.Exchanges, t.exchange(r, x, shownFully[i]))

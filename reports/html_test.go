@@ -145,6 +145,28 @@ func TestHTMLIsSmall(t *testing.T) {
 	}
 }
 
+// Where everything fails the page is as small, and says each time what is left out.
+func TestHTMLOfNothingButFailures(t *testing.T) {
+	run := largeRun()
+	failure := run.Results[len(run.Results)-1]
+	for i := range run.Results {
+		id := run.Results[i].ID
+		run.Results[i] = failure
+		run.Results[i].ID = id
+	}
+	page := htmlOf(t, run)
+	t.Logf("%d KiB for %d failures", len(page)>>10, len(run.Results))
+	if len(page) > 1_100_000 {
+		t.Errorf("%d bytes", len(page))
+	}
+	if n := strings.Count(page, "the JSON report has it"); n < len(run.Results)/2 {
+		t.Errorf("it is said %d times that something was left out", n)
+	}
+	if n := strings.Count(page, "more of receiver/broken in the same way"); n != 1 {
+		t.Errorf("what failed in the same way stands together %d times", n)
+	}
+}
+
 // The first thing that the page says is what the terminal says last.
 func TestHTMLSaysWhatTheTerminalSays(t *testing.T) {
 	stale := sampleRun()

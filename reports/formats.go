@@ -22,6 +22,13 @@ var Formats = []struct {
 	{"json", "everything, for programs: documented, versioned and deterministic", JSON},
 	{"html", "one page for people: what failed, how to repair it, and what crossed the wire", HTML},
 	{"junit", "JUnit XML, which continuous-integration services read", JUnit},
+	{"sarif", "SARIF 2.1.0, of which GitHub code scanning makes alerts", SARIF},
+	{"ctrf", "JSON in the Common Test Report Format", CTRF},
+	{"tap", "the Test Anything Protocol, version 14", TAP},
+	{"markdown", "for a pull request's comment or a job's summary; at most 60 kB", Markdown},
+	{"github", "annotations of a workflow on GitHub; without =PATH on standard output, and the summary besides", GitHub},
+	{"badge", "JSON from which shields.io paints a badge", Badge},
+	{"openmetrics", "OpenMetrics 1.0, for Prometheus and its like", OpenMetrics},
 }
 
 // WriteFile writes a report to path: see Replace.

@@ -87,6 +87,10 @@ func TestInjection(t *testing.T) {
 	}
 	want := everywhere("harmless")
 	names := xmlNames(t, want)
+	shapes := map[string]string{}
+	for format, shape := range shapeOf {
+		shapes[format] = shape(t, rendered(t, want)[format])
+	}
 	neutralised := 0
 	for name, payload := range payloads {
 		run := everywhere(payload)
@@ -99,7 +103,12 @@ func TestInjection(t *testing.T) {
 			if f.Name == "html" {
 				checkReportPage(t, name, b.String(), want)
 			} else {
-				checkInert(t, name+" as "+f.Name, b.String())
+				checkInertAs(t, name+" as "+f.Name, f.Name, b.String())
+			}
+			if shape := shapeOf[f.Name]; shape != nil {
+				if diff := cmp.Diff(shapes[f.Name], shape(t, b.String())); diff != "" {
+					t.Errorf("%s as %s says something else (-want +got):\n%s", name, f.Name, diff)
+				}
 			}
 			neutralised++
 		}

@@ -124,7 +124,7 @@ const (
 	mostControl     = 700     // of any other
 	mostOfPage      = 880_000 // of the page, about
 	bytesOfRow      = 450     // what a case takes in a list
-	bytesOfCase     = 1700    // what it takes by itself, besides its texts
+	bytesOfCase     = 1100    // what it takes by itself, besides its texts
 	bytesOfExchange = 500     // what an exchange takes, without traffic
 	mostOfExchanges = 12      // exchanges of one case
 	mostBrief       = 160     // characters of a reason, in a list
@@ -158,7 +158,7 @@ func pageOf(run *Run) reportPage {
 	}
 	p.Facts = factsOf(run)
 	p.suites(run.Results)
-	teller := &teller{run: run, left: mostOfPage - len(run.Results)*bytesOfRow}
+	teller := newTeller(run)
 	for _, s := range pageSections {
 		those := having(run.Results, func(r Result) bool { return groupOf(r) == s.key })
 		if len(those) == 0 {
@@ -249,39 +249,35 @@ func clockWords(ms float64) string {
 
 // suites counts the cases by suite, and of each level how many are as they should be.
 func (p *reportPage) suites(results []Result) {
-	names, totals, byLevel := []string{}, map[string]Totals{}, map[string]map[string]Totals{}
-	for _, r := range results {
-		suite, _ := splitID(r.ID)
-		if byLevel[suite] == nil {
-			names, byLevel[suite] = append(names, suite), map[string]Totals{}
-		}
-		t, l := totals[suite], byLevel[suite][r.Level]
-		t.add(r)
-		l.add(r)
-		totals[suite], byLevel[suite][r.Level] = t, l
-		if !slices.Contains(p.Levels, r.Level) {
-			p.Levels = append(p.Levels, r.Level)
+	suites := bySuite(results)
+	var levels []string
+	for _, s := range suites {
+		for _, level := range s.levels {
+			if !slices.Contains(levels, level) {
+				levels = append(levels, level)
+			}
 		}
 	}
-	order := []string{"must", "should", "may"}
-	slices.SortFunc(p.Levels, func(a, b string) int { return cmp.Compare(slices.Index(order, a), slices.Index(order, b)) })
-	for _, name := range names {
-		suite := pageSuite{Name: cmp.Or(shown(name), "(none)"), Bars: barsOf(totals[name])}
-		for _, level := range p.Levels {
-			suite.Levels = append(suite.Levels, levelWords(byLevel[name][level]))
+	slices.SortStableFunc(levels, func(a, b string) int { return cmp.Compare(levelRank(a), levelRank(b)) })
+	for _, s := range suites {
+		suite, all := pageSuite{Name: cmp.Or(shown(s.suite), "(none)")}, Totals{}
+		for _, r := range having(results, func(r Result) bool { suite, _ := splitID(r.ID); return suite == s.suite }) {
+			all.add(r)
+		}
+		for _, level := range levels {
+			suite.Levels = append(suite.Levels, levelWords(s.byLevel[level]))
 		}
 		for _, c := range columns[1:] { // what passed stands with the levels
 			cell := pageCount{Text: "·", Verdict: "zero"}
-			if n := c.count(totals[name]); n > 0 {
+			if n := c.count(all); n > 0 {
 				cell = pageCount{strconv.Itoa(n), string(c.v)}
 			}
 			suite.Counts = append(suite.Counts, cell)
 		}
+		suite.Bars = barsOf(all)
 		p.Suites = append(p.Suites, suite)
 	}
-	for i, level := range p.Levels {
-		p.Levels[i] = shown(level)
-	}
+	p.Levels = shownAll(levels)
 	for _, c := range columns[1:] {
 		p.Verdicts = append(p.Verdicts, c.name)
 	}
@@ -376,12 +372,7 @@ func anchor(id string) string {
 
 func figuresOf(r Result) (all []string) {
 	for _, f := range r.Figures {
-		value := strconv.FormatFloat(f.Value, 'f', -1, 64) + " " + f.Unit
-		text := f.Name + " " + strings.TrimSuffix(value, " count")
-		if f.Note != "" {
-			text += ": " + f.Note
-		}
-		all = append(all, shown(text))
+		all = append(all, shown(f.words()))
 	}
 	return all
 }
@@ -392,13 +383,24 @@ type teller struct {
 	left int // bytes
 }
 
+// newTeller keeps room for what is said of each case.
+func newTeller(run *Run) *teller {
+	t := &teller{run: run, left: mostOfPage}
+	for _, r := range run.Results {
+		if r.Verdict == Pass || r.Verdict == Skip {
+			t.left -= bytesOfRow
+		} else {
+			t.left -= bytesOfCase + len(r.Reproduce) + 2*len(r.Fix) + len(r.Why)
+		}
+	}
+	return t
+}
+
 func (t *teller) tell(r Result) pageCase {
 	c := caseOf(r)
 	c.Fix, c.Known, c.Why, c.Reproduce = shown(r.Fix), shown(r.Known), shown(r.Why), visible(head(r.Reproduce, 4*mostText))
 	c.Brief, c.Source = clip(c.Found, mostBrief), shown(r.Source)
-	if strings.HasPrefix(r.Source, "https://") || strings.HasPrefix(r.Source, "http://") {
-		c.Link = c.Source
-	}
+	c.Link = sourcePage(r.Source)
 	c.Figures = figuresOf(r)
 	if r.Load != nil {
 		c.Measured = append(c.Measured, r.Load.measured())
@@ -409,7 +411,6 @@ func (t *teller) tell(r Result) pageCase {
 	if r.ofSender() {
 		c.Timeline = timelineOf(r.Evidence, t.run.Subject.Schedule)
 	}
-	t.left -= bytesOfCase + len(c.Reproduce) + 2*len(c.Fix) + len(c.Why)
 	shownFully := shownInFull(r, false)
 	for i, x := range r.Evidence {
 		t.left -= bytesOfExchange

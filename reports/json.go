@@ -26,8 +26,9 @@ import (
 //	clock_offset_ms  the subject's clock less ours, to the second, where its answers have a date
 //	stale[]   known failures that excuse nothing any more
 //	totals    {pass, fail, known, warn, skip, inconclusive}; known counts some of fail
-//	results[] {id, title, level, source, why, fix, verdict, reason, lacks, status_only, known,
+//	results[] {id, title, level, source, file, line, why, fix, verdict, reason, lacks, status_only, known,
 //	          figures[], reproduce, evidence[], load, absorbed, duration_ms}, in the order of the catalogue
+//	file, line  where a case of the user's own is written down
 //	lacks     the capability for want of which a case is skipped
 //	load      a Measurement, without histograms and series: what a case of load measured
 //	absorbed  an Absorption, without histograms and series: what arrived of a sender under load

@@ -138,13 +138,6 @@ func junitCaseOf(r Result) junitCase {
 	return c
 }
 
-// story is a result as plain text, for where a format has a field for text.
-func story(r Result) string {
-	var b strings.Builder
-	Terminal{Width: 120}.screen(&b).block(r, true)
-	return "\n" + b.String()
-}
-
 func (s *junitSuite) add(c junitCase) {
 	counts := junitCounts{Tests: 1, Time: c.Time}
 	switch {

@@ -77,13 +77,3 @@ func (p *printer) capacity(c *Capacity) {
 	p.linef("")
 	p.linef("Capacity: %s.", c.Words())
 }
-
-// asCode shows text as code on one line, within a table or without. A backtick would end
-// it, whatever stands before.
-func asCode(text string) string {
-	text = clip(inert(head(text, 4*mostText)), mostText)
-	if text = strings.TrimSpace(strings.NewReplacer("`", "'", "|", `\|`).Replace(text)); text == "" {
-		return ""
-	}
-	return "`" + text + "`"
-}

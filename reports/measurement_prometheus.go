@@ -1,10 +1,6 @@
 package reports
 
-import (
-	"io"
-	"strconv"
-	"strings"
-)
+import "io"
 
 // MeasurementPrometheus writes the measurement as Prometheus reads it, in its text
 // exposition: for the textfile collector, or a push gateway. Times are in seconds, as is
@@ -19,10 +15,7 @@ func MeasurementPrometheus(w io.Writer, m Measurement) error {
 	p.sample("hookanvil_load_started_seconds", float64(m.Started.UnixMilli())/1000)
 	p.family("hookanvil_load_hits_total", "counter", "Hits by what became of them.")
 	for _, t := range m.Classes {
-		for _, o := range []struct {
-			name string
-			n    int64
-		}{{"accepted", t.Accepted}, {"refused", t.Refused}, {"unavailable", t.Unavailable}, {"other", t.Other}, {"error", t.Failed()}} {
+		for _, o := range t.tallied() {
 			p.sample("hookanvil_load_hits_total", float64(o.n), "class", t.Class, "outcome", o.name)
 		}
 	}
@@ -58,47 +51,9 @@ func MeasurementPrometheus(w io.Writer, m Measurement) error {
 	return p.err
 }
 
-type exposition struct{ printer }
-
-func (p *exposition) family(name, kind, help string) {
-	p.linef("# HELP %s %s", name, help)
-	p.linef("# TYPE %s %s", name, kind)
-}
-
-// labelEscapes are those that a label's value may have.
-var labelEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
-
-// sample writes one value with its labels, given by name and value.
-func (p *exposition) sample(name string, value float64, labels ...string) {
-	var pairs []string
-	for i := 0; i+1 < len(labels); i += 2 {
-		pairs = append(pairs, labels[i]+`="`+labelEscapes.Replace(inert(labels[i+1]))+`"`)
-	}
-	if len(pairs) > 0 {
-		name += "{" + strings.Join(pairs, ",") + "}"
-	}
-	p.linef("%s %s", name, strconv.FormatFloat(value, 'g', -1, 64))
-}
-
 func (p *exposition) times(name, help string, classes []Traffic, of func(Traffic) map[string]Distribution) {
 	p.family(name, "summary", help)
-	for _, t := range classes {
-		for _, outcome := range outcomesOfHits {
-			d, ok := of(t)[outcome]
-			if !ok || d.Count == 0 {
-				continue
-			}
-			labels := []string{"class", t.Class, "outcome", outcome}
-			for _, q := range []struct {
-				name string
-				ms   float64
-			}{{"0.5", d.P50}, {"0.9", d.P90}, {"0.95", d.P95}, {"0.99", d.P99}, {"0.999", d.P999}, {"1", d.Max}} {
-				p.sample(name, q.ms/1000, append([]string{"quantile", q.name}, labels...)...)
-			}
-			p.sample(name+"_sum", d.Mean*float64(d.Count)/1000, labels...)
-			p.sample(name+"_count", float64(d.Count), labels...)
-		}
-	}
+	p.quantiles(name, classes, of)
 }
 
 // beside are the effects that a probe told of, and the deliveries by themselves.
@@ -144,13 +99,6 @@ func (p *exposition) generator(g Generator) {
 		p.family(name, "gauge", f.help)
 		p.sample(name, f.value)
 	}
-}
-
-func truth(is bool) float64 {
-	if is {
-		return 1
-	}
-	return 0
 }
 
 // word is what became of a threshold.

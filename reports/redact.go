@@ -249,7 +249,7 @@ func (r *Redactor) CleanRun(run Run) Run {
 
 // CleanResult returns a copy of result without secrets.
 func (r *Redactor) CleanResult(result Result) Result {
-	for _, text := range []*string{&result.Title, &result.Source, &result.Why, &result.Fix, &result.Reason, &result.Known, &result.Reproduce} {
+	for _, text := range []*string{&result.Title, &result.Source, &result.File, &result.Why, &result.Fix, &result.Reason, &result.Known, &result.Reproduce} {
 		*text = r.Clean(*text)
 	}
 	result.Figures = slices.Clone(result.Figures)

@@ -68,10 +68,14 @@ type Totals struct {
 
 // Result is the judgement of one case, with what it rests on.
 type Result struct {
-	ID      string  `json:"id"` // receiver/signature/body-bit-flipped
-	Title   string  `json:"title"`
-	Level   string  `json:"level"` // must, should, may
-	Source  string  `json:"source,omitempty"`
+	ID     string `json:"id"` // receiver/signature/body-bit-flipped
+	Title  string `json:"title"`
+	Level  string `json:"level"` // must, should, may
+	Source string `json:"source,omitempty"`
+	// File and Line say where a case of the user's own is written down, as a path from the
+	// top of the repository. Of a built-in one, which its ID names, they are empty.
+	File    string  `json:"file,omitempty"`
+	Line    int     `json:"line,omitempty"`
 	Why     string  `json:"why,omitempty"`
 	Fix     string  `json:"fix,omitempty"` // what to do where it fails, for who maintains the subject
 	Verdict Verdict `json:"verdict"`

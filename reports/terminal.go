@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,22 +50,6 @@ func (t Terminal) Write(w io.Writer, run Run) error {
 	s.verdict(run)
 	_, err := w.Write(b.Bytes())
 	return err
-}
-
-// part is a group of results that are told one by one.
-type part struct {
-	title string
-	holds func(Result) bool
-	brief bool // without the evidence
-	join  bool // those that have one reason are told together
-}
-
-// parts come in the order of what they ask of the reader.
-var parts = []part{
-	{title: "Failed", holds: func(r Result) bool { return r.Verdict == Fail && r.Known == "" }},
-	{title: "Warnings", holds: func(r Result) bool { return r.Verdict == Warn }},
-	{title: "Inconclusive", holds: func(r Result) bool { return r.Verdict == Inconclusive || !r.Verdict.valid() }, join: true},
-	{title: "Known failures", holds: func(r Result) bool { return r.Verdict == Fail && r.Known != "" }, brief: true},
 }
 
 // Bounds of what is shown unless everything is asked for.
@@ -224,44 +207,6 @@ func (s screen) part(p part, results []Result) {
 	}
 }
 
-func having(results []Result, is func(Result) bool) []Result {
-	return slices.DeleteFunc(slices.Clone(results), func(r Result) bool { return !is(r) })
-}
-
-func with(v Verdict, results []Result) []Result {
-	return having(results, func(r Result) bool { return r.Verdict == v })
-}
-
-func names(results []Result, all bool) string {
-	const most = 6
-	var list []string
-	for i, r := range results {
-		if i == most && !all {
-			list = append(list, fmt.Sprintf("and %d more", len(results)-most))
-			break
-		}
-		list = append(list, r.ID)
-	}
-	return strings.Join(list, ", ")
-}
-
-// byReason groups results that have one reason, the largest group first: a target
-// that is down has one thing wrong with it, not a hundred.
-func byReason(results []Result) [][]Result {
-	var groups [][]Result
-	at := map[string]int{}
-	for _, r := range results {
-		i, ok := at[r.Reason]
-		if !ok {
-			i = len(groups)
-			at[r.Reason], groups = i, append(groups, nil)
-		}
-		groups[i] = append(groups[i], r)
-	}
-	slices.SortStableFunc(groups, func(a, b []Result) int { return len(b) - len(a) })
-	return groups
-}
-
 // block tells one result: what should be so, what was found and, in detail, the
 // evidence and the command that shows it again.
 func (s screen) block(r Result, detailed bool) {
@@ -289,13 +234,7 @@ func (s screen) block(r Result, detailed bool) {
 
 // measured tells in a few lines what a load has measured.
 func (s screen) measured(r Result) {
-	var lines []string
-	if r.Load != nil {
-		lines = r.Load.brief()
-	}
-	if r.Absorbed != nil {
-		lines = append(lines, r.Absorbed.brief()...)
-	}
+	lines := r.measuredLines()
 	if len(lines) > 0 {
 		s.line("")
 	}
@@ -333,11 +272,7 @@ func (s screen) inFull(r Result, x Exchange) {
 	if x.Detail != "" {
 		s.paragraph("      # ", x.Detail)
 	}
-	notes := x.Notes
-	if _, told := r.timing(x); told {
-		notes = notes[1:]
-	}
-	for _, note := range notes {
+	for _, note := range r.remarks(x) {
 		s.paragraph("      # ", note)
 	}
 	for _, line := range x.TLS.lines() {
@@ -352,69 +287,10 @@ func (s screen) inFull(r Result, x Exchange) {
 	s.traffic("      < ", x.Received)
 }
 
-// shownInFull are the exchanges that a result is about: of a receiver's not the
-// controls, unless there is nothing else; of a sender's those that something is said
-// of or, where nothing is, the first and the last.
-func shownInFull(r Result, all bool) map[int]bool {
-	shown := map[int]bool{}
-	for i, x := range r.Evidence {
-		if all || r.about(x) && len(shown) < mostExchanges {
-			shown[i] = true
-		}
-	}
-	if len(shown) == 0 {
-		shown[len(r.Evidence)-1] = true
-		shown[0] = shown[0] || r.ofSender()
-	}
-	return shown
-}
-
-func (r Result) about(x Exchange) bool {
-	if r.ofSender() {
-		return x.Detail != ""
-	}
-	return !strings.HasPrefix(x.Label, "control")
-}
-
-// senderRole is the role of a subject that delivers.
-const senderRole = "sender"
-
-// ofSender tells whether the result is about a sender.
-func (r Result) ofSender() bool { return strings.HasPrefix(r.ID, senderRole+"/") }
-
-// timing is when an attempt of a sender came: the first thing that is noted of it.
-func (r Result) timing(x Exchange) (note string, told bool) {
-	if !r.ofSender() || len(x.Notes) == 0 {
-		return "", false
-	}
-	return x.Notes[0], true
-}
-
-// summary is an exchange in one line: how it ended, what it did, how long it took. A
-// sender's says first when it came, and is named by what it was answered.
+// summary is an exchange in one line.
 func (s screen) summary(r Result, x Exchange) string {
-	took := s.paint(dim, fmt.Sprintf(", %s", milliseconds(x.DurationMS)))
-	if r.ofSender() {
-		when, told := r.timing(x)
-		if told {
-			when = inert(when) + ": "
-		}
-		if x.Sent == "" { // there was nothing to answer
-			return when + inert(x.Outcome) + took
-		}
-		return when + "answered " + inert(x.Outcome) + took
-	}
-	what := strings.ReplaceAll(inert(x.Outcome), "-", " ")
-	if x.Status != 0 {
-		what = strconv.Itoa(x.Status)
-		if x.Outcome != "answered" {
-			what += ", " + strings.ReplaceAll(inert(x.Outcome), "-", " ")
-		}
-	}
-	if x.Effects != nil {
-		what += fmt.Sprintf(", %s", plural(*x.Effects, "effect"))
-	}
-	return what + took
+	what, took := r.cameTo(x)
+	return what + s.paint(dim, ", "+took)
 }
 
 func milliseconds(ms float64) string {
@@ -426,13 +302,6 @@ func milliseconds(ms float64) string {
 		return fmt.Sprintf("%.0f ms", ms)
 	}
 	return fmt.Sprintf("%.1f ms", ms)
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // traffic shows what crossed the wire one way, each line behind the prefix.
@@ -468,12 +337,7 @@ func (s screen) figures(results []Result) {
 	for _, r := range results {
 		id := inert(r.ID)
 		for _, f := range r.Figures {
-			value := strconv.FormatFloat(f.Value, 'f', -1, 64) + " " + f.Unit
-			text := f.Name + " " + strings.TrimSuffix(value, " count")
-			if f.Note != "" {
-				text += ": " + f.Note
-			}
-			s.paragraph(fmt.Sprintf("  %-*s  ", width, id), text)
+			s.paragraph(fmt.Sprintf("  %-*s  ", width, id), f.words())
 			id = "" // once is enough
 		}
 	}
@@ -502,19 +366,6 @@ func (s screen) skipped(results []Result) {
 			s.paragraph("       ", names(group, true))
 		}
 	}
-}
-
-// columns of the table, in the order of the final line.
-var columns = []struct {
-	name  string
-	count func(Totals) int
-	v     Verdict
-}{
-	{"pass", func(t Totals) int { return t.Pass }, Pass},
-	{"fail", func(t Totals) int { return t.Fail }, Fail},
-	{"warn", func(t Totals) int { return t.Warn }, Warn},
-	{"skip", func(t Totals) int { return t.Skip }, Skip},
-	{"inconclusive", func(t Totals) int { return t.Inconclusive }, Inconclusive},
 }
 
 const columnWidth = 4
@@ -560,14 +411,6 @@ func (s screen) cell(n, width int, v Verdict) string {
 	return s.paint(styles[v].color, text)
 }
 
-func splitID(id string) (suite, name string) {
-	i := strings.LastIndexByte(id, '/')
-	if i < 0 {
-		return "", id
-	}
-	return id[:i], id[i+1:]
-}
-
 func (s screen) notes(run Run) {
 	if len(run.Notes) == 0 {
 		return
@@ -576,17 +419,6 @@ func (s screen) notes(run Run) {
 	for _, note := range run.Notes {
 		s.paragraph("  - ", note)
 	}
-}
-
-// outcomes are the words for what a run amounts to, by exit code.
-var outcomes = map[int]struct {
-	word    string
-	verdict Verdict
-}{
-	ExitPassed:       {"Passed", Pass},
-	ExitFailed:       {"Failed", Fail},
-	ExitInconclusive: {"Inconclusive", Inconclusive},
-	ExitInterrupted:  {"Interrupted", Inconclusive},
 }
 
 func (s screen) verdict(run Run) {

@@ -105,15 +105,11 @@ func (t Totals) words() string {
 	return strings.Join(counts, ", ")
 }
 
-// sentence is what the run amounts to.
+// sentence is what the run amounts to, and how long it took.
 func (r *Run) sentence() string {
-	text := outcomes[r.ExitCode()].word
+	word, rest := r.headline()
 	if took := r.Ended.Sub(r.Started); took > 0 && !r.Started.IsZero() {
-		text += fmt.Sprintf(" in %.1f s", took.Seconds())
+		word += fmt.Sprintf(" in %.1f s", took.Seconds())
 	}
-	text += ": " + r.Count().words()
-	if why := r.shortfall(); why != "" {
-		text += "; " + why
-	}
-	return text
+	return word + ": " + rest
 }

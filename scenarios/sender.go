@@ -69,7 +69,7 @@ type Answers []Answer
 // Answer is one answer. In YAML: a status (503), a way of answering (hang), or a
 // mapping.
 type Answer struct {
-	Status int `yaml:"status" range:"100..599" doc:"the status; 200 unless said otherwise"`
+	Status int `yaml:"status" range:"100..599" doc:"the status; 200 unless said otherwise, which is what the profile counts as delivered"`
 	// Headers may hold the words {main} or any other endpoint's name, for its URL,
 	// and {date+3s} for an HTTP-date: see Fill.
 	Headers map[string]string `yaml:"headers" doc:"headers; {NAME} is the URL of an endpoint, {date+3s} an HTTP-date"`

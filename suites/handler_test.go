@@ -140,7 +140,7 @@ func TestFaultyHandlerIsCaught(t *testing.T) {
 		"handler":      {"truncated-to-1-byte", "it was accepted: answered 200 OK, and took effect once"},
 		"ginkgo":       {"truncated-to-1-byte", "it was accepted: answered 200 OK, and took effect once", "how to repair it: Demand the full length"},
 		"sender":       {"TestChild/signature/signed", "its signature does not verify"},
-		"sender specs": {"sender/request/method-post: fail", "is a PUT"},
+		"sender specs": {"sender/request/method-post: fail", "is a PUT", "how to repair it: Set the HTTP client's method to POST"},
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()

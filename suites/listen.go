@@ -92,6 +92,9 @@ func (s Settings) Listener(l ListenSettings) (*Listener, error) {
 		return nil, err
 	}
 	receiver := &Listener{settings: l, judge: judge, redactor: reports.NewRedactor(v.secrets...), pending: map[*wire.Received]bool{}}
+	if p := judge.named; l.Answer == "" && p != nil {
+		l.Answer = strconv.Itoa(p.Acknowledges())
+	}
 	if receiver.script, err = parseAnswers(l.Answer); err != nil {
 		return nil, err
 	}

@@ -258,13 +258,23 @@ func readKnown(path string, selected []scenarios.Case) ([]reports.Known, error) 
 	return known, problems.Err()
 }
 
-// reports reads the settings that say which reports are written.
+// forWorkflow is the report that needs no path: what it writes to standard output is for
+// the runner of a workflow.
+const forWorkflow = "github"
+
+// reports reads the settings that say which reports are written: one destination for each.
 func (s Settings) reports() ([]destination, error) {
 	var names []string
 	for _, f := range reports.Formats {
 		names = append(names, f.Name)
 	}
-	return readDestinations(s.Report, names, "format", "junit=report.xml")
+	texts := slices.Clone(s.Report)
+	for i, text := range texts {
+		if text == forWorkflow {
+			texts[i] += "=-"
+		}
+	}
+	return readDestinations(texts, names, "format", "junit=report.xml")
 }
 
 // CheckReports finds what is wrong with the settings of reports, before a run.
@@ -275,15 +285,32 @@ func (s Settings) CheckReports() error {
 
 // WriteReports writes the reports that the settings name: files first, so that
 // they are there whatever happens to standard output, and then what goes to it.
-// It tells whether anything went to standard output.
+// It tells whether anything went to standard output that is for who reads it, and not for
+// the runner of a workflow. Where a workflow has a summary, it gets one beside its commands.
 func (s Settings) WriteReports(stdout io.Writer, run reports.Run) (toStdout bool, err error) {
 	all, err := s.reports()
 	if err != nil {
 		return false, err
 	}
-	var outputs []output
-	for _, d := range all {
-		outputs = append(outputs, output{d.path, func(w io.Writer) error { return reports.Formats[d.format].Write(w, run) }})
+	var outputs, commands []output
+	summary := ""
+	for i, d := range all {
+		f := reports.Formats[d.format]
+		o := output{d.path, func(w io.Writer) error { return f.Write(w, run) }}
+		if f.Name == forWorkflow {
+			summary = os.Getenv("GITHUB_STEP_SUMMARY")
+		}
+		if s.Report[i] == forWorkflow {
+			commands = append(commands, o)
+		} else {
+			outputs = append(outputs, o)
+		}
 	}
-	return writeOutputs(stdout, outputs)
+	toStdout, err = writeOutputs(stdout, outputs)
+	_, failed := writeOutputs(stdout, commands)
+	err = errors.Join(err, failed)
+	if summary != "" {
+		err = errors.Join(err, reports.AppendSummary(summary, run))
+	}
+	return toStdout, err
 }

@@ -99,7 +99,7 @@ func TestCatalogueIsWhole(t *testing.T) {
 		}
 	}
 	if len(cases) < 550 {
-		t.Errorf("there are %d cases, want at least 250", len(cases))
+		t.Errorf("there are %d cases, want at least 550", len(cases))
 	}
 }
 

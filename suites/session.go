@@ -328,6 +328,7 @@ func (s *Session) keep(c scenarios.Case, result reports.Result) {
 	if s.config.verdictsOnly {
 		result.Evidence = nil
 	}
+	result.File, result.Line = placeOf(c)
 	result = s.config.Redactor.CleanResult(result)
 	if s.journal != nil {
 		_ = s.recorded(s.journal.Record(result))

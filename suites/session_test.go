@@ -51,7 +51,8 @@ func choose(t *testing.T, names ...string) []scenarios.Case {
 	return cases
 }
 
-// complete runs a session to its end and demands a result for every case, in order.
+// complete runs a session to its end and demands a result for every case, in order, which
+// tells what the case says of itself, whoever has judged it and whatever came of that.
 func complete(t *testing.T, ctx context.Context, c suites.Config) (reports.Run, error) {
 	t.Helper()
 	session, err := suites.Start(ctx, c)
@@ -65,6 +66,13 @@ func complete(t *testing.T, ctx context.Context, c suites.Config) (reports.Run, 
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("results in another order than the cases (-want +got):\n%s", diff)
+		return run, err
+	}
+	for i, k := range c.Cases {
+		want := [...]string{k.Title, string(k.Level), k.Source, k.Why, k.Fix}
+		if r := run.Results[i]; want != [...]string{r.Title, r.Level, r.Source, r.Why, r.Fix} {
+			t.Errorf("the result does not tell of %s what it says of itself: %+v", k.Name(), r)
+		}
 	}
 	return run, err
 }

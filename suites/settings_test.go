@@ -241,3 +241,41 @@ func TestWriteReports(t *testing.T) {
 		t.Errorf("one report's failure cost another: %v", err)
 	}
 }
+
+// A workflow's commands go to standard output, are not for who reads it, and have a summary
+// beside them.
+func TestWriteReportsOfAWorkflow(t *testing.T) {
+	s := specimen(t, "github", "")
+	mine := write(t, "mine.yaml", own)
+	run, err := complete(t, t.Context(), suites.Config{Subject: suites.Receiver(s.Subject), Cases: choose(t, mine+":one")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := run.Results[0]; r.File != "mine.yaml" || r.Line == 0 {
+		t.Errorf("a file elsewhere is called %q, line %d", r.File, r.Line)
+	}
+	t.Setenv("GITHUB_WORKSPACE", filepath.Dir(filepath.Dir(mine)))
+	run, err = complete(t, t.Context(), suites.Config{Subject: suites.Receiver(s.Subject), Cases: choose(t, mine+":one", "receiver/fidelity/valid")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := run.Results[0].File, filepath.Base(filepath.Dir(mine))+"/mine.yaml"; got != want || run.Results[1].File != "" {
+		t.Errorf("the files are called %q and %q, want %q and none", got, run.Results[1].File, want)
+	}
+	summary := filepath.Join(t.TempDir(), "summary")
+	t.Setenv("GITHUB_STEP_SUMMARY", summary)
+	for report, want := range map[string]bool{"github": false, "github=-": true} {
+		var out strings.Builder
+		toStdout, err := suites.Settings{Report: []string{report}}.WriteReports(&out, run)
+		if err != nil || toStdout != want || !strings.HasPrefix(out.String(), "::") {
+			t.Errorf("%s: standard output %q is for people: %v, error %v", report, out.String(), !toStdout, err)
+		}
+	}
+	if b, err := os.ReadFile(summary); err != nil || strings.Count(string(b), "### ") != 2 {
+		t.Errorf("the summary is %q, error %v", b, err)
+	}
+	t.Setenv("GITHUB_STEP_SUMMARY", t.TempDir())
+	if _, err := (suites.Settings{Report: []string{"github"}}).WriteReports(new(strings.Builder), run); err == nil {
+		t.Error("a summary that cannot be written is no error")
+	}
+}

@@ -38,7 +38,7 @@ The key is Ed25519, or ECDSA on P-256: a PEM file, or env:NAME. TLS settings are
 of hookanvil run; a private key for --cert stands in its file, or in hookanvil.yaml.
 
 Exit codes: 0 the certificate is written; 1 the level that was tried for is not reached;
-2 usage; 3 it is not, and nothing failed; 4 hookanvil itself failed; 130 interrupted.`,
+2 usage; 3 it is not, and nothing failed; 4 hookanvil itself failed; 130 interrupted.` + reportHelp(),
 		Example: `  openssl genpkey -algorithm ed25519 -out key.pem && openssl pkey -in key.pem -pubout -out pub.pem
   hookanvil certify --programme webhook-receiver --aim full --out bundle --key key.pem \
     --name 'Acme Inbox' --version 2.1 --vendor 'Acme Inc.' \

@@ -52,6 +52,16 @@ func tellRun(cmd *cobra.Command, s suites.Settings, run reports.Run, verbose boo
 	return harness(err)
 }
 
+// reportHelp lists the formats of reports, for the end of a help text.
+func reportHelp() string {
+	var b strings.Builder
+	b.WriteString("\n\nReports, as --report FORMAT=PATH:\n")
+	for _, f := range reports.Formats {
+		fmt.Fprintf(&b, "  %-12s %s\n", f.Name, f.Doc)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
 // terminalOf returns the report for people, as suits a file.
 func terminalOf(f *os.File) reports.Terminal {
 	isTerminal, width := false, 100

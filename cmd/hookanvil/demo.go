@@ -19,7 +19,7 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "See hookanvil at work on receivers and senders of its own",
 		Long: `Judge the embedded reference receiver and the reference sender, which are correct,
-and then each with one defect. Nothing leaves this machine.`,
+and then each with one defect. Nothing leaves this machine.` + reportHelp(),
 		Example: `  hookanvil demo
   hookanvil demo --profile github --defect accepts-missing-signature --defect ignores-429`,
 		Args: cobra.NoArgs,

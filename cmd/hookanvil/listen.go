@@ -37,7 +37,7 @@ last one goes on. An answer is a status, or a way of answering:
 	complete := bind(cmd, &settings, "profile", "secret", "retired-secret", "other-secret")
 	f := cmd.Flags()
 	f.StringVar(&l.Listen, "listen", "", "address to listen on (default: "+suites.DefaultListen+", or the next port that is free)")
-	f.StringVar(&l.Answer, "answer", "200", "what the attempts of a delivery are answered, in order")
+	f.StringVar(&l.Answer, "answer", "", "what the attempts of a delivery are answered, in order; 200 unless said otherwise, or what else counts as delivered under the profile")
 	f.DurationVar(&l.Delay, "delay", 0, "wait before each answer")
 	f.IntVar(&l.Count, "count", 0, "end after so many deliveries")
 	f.StringVar(&l.Record, "record", "", "file that keeps the deliveries, without the secrets; it must not exist yet")

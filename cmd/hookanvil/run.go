@@ -25,7 +25,7 @@ sender that nobody can trigger is judged all the same: hookanvil run sender says
 what to do, and waits.
 
 Settings come from flags, then from the environment (HOOKANVIL_TARGET for --target,
-HOOKANVIL_SECRET with the secret itself), then from hookanvil.yaml.`,
+HOOKANVIL_SECRET with the secret itself), then from hookanvil.yaml.` + reportHelp(),
 		Example: `  hookanvil run --target http://127.0.0.1:8080/webhook --profile github --secret env:WEBHOOK_SECRET
   hookanvil run receiver/signature --report junit=report.xml ...
   hookanvil run receiver/signature/body-bit-flipped ...

@@ -29,7 +29,16 @@ import (
 
 // Bodies.
 
+// body changes what a body says. Of a token these are the claims: its signature stays, and
+// a change to the text of a token may be none to what is verified.
 func body(change func([]byte) []byte) func(*delivery, any) {
+	return func(d *delivery, _ any) {
+		d.request.Body = d.subject.Profile.Redocumented(d.request.Body, change)
+	}
+}
+
+// raw changes the bytes that are sent, whatever they are.
+func raw(change func([]byte) []byte) func(*delivery, any) {
 	return func(d *delivery, _ any) { d.request.Body = change(d.request.Body) }
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
 )
 
@@ -17,6 +19,21 @@ type canary struct {
 	server *wire.Server
 	served chan struct{}
 	seen   atomic.Int64
+	first  chan struct{} // closed at the first visit
+}
+
+// ours is the host of its URL.
+const ours = "127.0.0.1"
+
+// foreign is a host that leads to us, and may not be asked for a confirmation; "" where
+// there is none.
+func foreign(c *profile.Confirm) string {
+	for _, host := range []string{ours, "localhost"} {
+		if !c.Asks(host) {
+			return host
+		}
+	}
+	return ""
 }
 
 // nowhere is the URL that stands in a request where the target could not reach a canary.
@@ -24,16 +41,18 @@ const nowhere = "https://callback.invalid/"
 
 // newCanary lets one listen until it is closed.
 func newCanary(path string) (*canary, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", ours+":0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for whoever fetches a URL of ours: %w", err)
 	}
-	c := &canary{url: "http://" + l.Addr().String() + path, served: make(chan struct{})}
+	c := &canary{url: "http://" + l.Addr().String() + path, served: make(chan struct{}), first: make(chan struct{})}
 	c.server = &wire.Server{Handle: func(in *wire.Received) wire.Reply {
 		if in.Path != path {
 			return wire.Reply{Status: 404}
 		}
-		c.seen.Add(1)
+		if c.seen.Add(1) == 1 {
+			close(c.first)
+		}
 		return wire.Reply{Status: 200}
 	}}
 	go func() {
@@ -49,6 +68,18 @@ func (c *canary) visits() int64 {
 		return 0
 	}
 	return c.seen.Load()
+}
+
+// called waits for a visit.
+func (c *canary) called(within time.Duration) bool {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-c.first:
+		return true
+	case <-timer.C:
+		return false
+	}
 }
 
 func (c *canary) close() {
@@ -87,4 +118,30 @@ func lacksCanary(s *Subject) string {
 		return profileLacks("names no URL in a handshake that anybody could have sent")(s)
 	}
 	return "the target is not on this machine, and could not reach a URL of ours"
+}
+
+// confirms tells of a handshake that is confirmed at a URL, and a target that can reach
+// ours.
+func confirms(s *Subject) bool { return hasCanary(s) && s.Profile.Challenge.Confirm != nil }
+
+func lacksConfirmation(s *Subject) string {
+	if c := s.Profile.Challenge; c == nil || c.Confirm == nil {
+		return profileLacks("has no handshake that is confirmed at a URL")(s)
+	}
+	return "the target is not on this machine, and could not reach a URL of ours"
+}
+
+// mayConfirm tells that nothing but an answer is due, or that the receiver may fetch our
+// URL.
+func mayConfirm(s *Subject) bool {
+	c := s.Profile.Challenge
+	return c == nil || c.Confirm == nil || hasCanary(s) && c.Confirm.Asks(ours)
+}
+
+func lacksHost(s *Subject) string {
+	if !hasCanary(s) {
+		return lacksConfirmation(s)
+	}
+	return fmt.Sprintf("profile %s has its handshake confirmed at %s, where we cannot listen: where your receiver can take %s, add it to the hosts of confirm in a copy of the profile",
+		s.Profile.Name, strings.Join(s.Profile.Challenge.Confirm.Hosts, " or "), ours)
 }

@@ -176,7 +176,11 @@ func (d *delivery) fillBody(step scenarios.Step) error {
 		if err != nil {
 			return err
 		}
-		padding, err := padded([]byte(template), step.Size+len(template)-length)
+		more := step.Size - length
+		if p.Signature.Body {
+			more = more * 3 / 4 // base64url makes four bytes of three
+		}
+		padding, err := padded([]byte(template), len(template)+more)
 		if err != nil {
 			return err
 		}

@@ -77,6 +77,7 @@ func init() {
 		{Entry: word("", "no-leak", "says nothing in its answer that helps a forger: no expected signature, secret, stack trace or path"), negative: true, judge: judgeNoLeak},
 		{Entry: word("", "challenge-answered", "gives the answer that is due to the profile's handshake, and does not take it for a delivery"), judge: judgeChallengeAnswered},
 		{Entry: word("", "challenge-refused", "refuses the profile's handshake as the provider wants it, shows nothing of what was asked, and fetches no URL that was named"), negative: true, judge: judgeChallengeRefused},
+		{Entry: word("", "called", "fetches the URL that the request names"), judge: judgeCalled},
 		{Entry: word("", "uncalled", "fetches no URL that the request names"), negative: true, judge: judgeUncalled},
 		{Entry: word("", "challenge-inert", "shows what it was asked as no HTML: under another content type, or not as it stood"), negative: true, judge: judgeChallengeInert},
 		{Entry: word("", "no-cookie", "sets no cookie"), judge: judgeNoCookie},

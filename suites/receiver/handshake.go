@@ -17,6 +17,7 @@ type asking struct {
 	challenge, known string
 	forged           bool // signed with a stranger's key
 	unasked          bool // about what nobody has asked for
+	elsewhere        bool // to be confirmed at a host that is not the provider's
 }
 
 var honestly = asking{challenge: "{random}", known: "{known}"}
@@ -39,7 +40,8 @@ func handshake(how asking) func(*delivery, any) {
 			if how.forged {
 				keys = p.Forged(d.rand, d.keys)
 			}
-			headers = append(headers, d.signed(p.Signings(m, keys))...)
+			sealed := sealed(p.Signings(m, keys), m.Body)
+			headers, d.secret, m.Body = append(headers, sealed.Headers...), sealed.Query, sealed.Body
 		}
 		for _, h := range d.subject.Headers {
 			headers.Set(h.Name, h.Value)
@@ -49,16 +51,14 @@ func handshake(how asking) func(*delivery, any) {
 	}
 }
 
-// signed are the headers of a handshake's signatures; what stands in the query is kept.
-func (d *delivery) signed(signings []profile.Signing) wire.Headers {
-	headers, err := profile.RenderSignatures(signings)
+// sealed is a handshake with its signatures; what cannot be signed has none, and so it is
+// refused.
+func sealed(signings []profile.Signing, body []byte) profile.Sealed {
+	s, err := profile.Seal(signings, body)
 	if err != nil {
-		return nil // and so it is refused
+		return profile.Sealed{Body: body}
 	}
-	if d.secret, err = profile.RenderQuery(signings); err != nil {
-		return nil
-	}
-	return headers
+	return s
 }
 
 // asks is what a handshake asks.
@@ -66,6 +66,9 @@ func (d *delivery) asks(how asking) profile.Asked {
 	p := d.subject.Profile
 	random := fmt.Sprintf("challenge%016x", d.rand.Uint64())
 	a := profile.Asked{Challenge: strings.ReplaceAll(how.challenge, "{random}", random), Callback: d.subject.callback}
+	if how.elsewhere {
+		a.Callback = strings.Replace(a.Callback, "//"+ours, "//"+foreign(p.Challenge.Confirm), 1)
+	}
 	if texts := p.Knows(d.keys); len(texts) > 0 {
 		a.Known = strings.NewReplacer("{random}", d.strange(random), "{known}", texts[0]).Replace(how.known)
 	}
@@ -189,6 +192,20 @@ func judgeChallengeRefused(t *trial, s []seen, _ any) finding {
 		}
 	}
 	return worst(t.uncalled(), noEffect(s[0], "it is to be refused"))
+}
+
+// judgeCalled demands that somebody visits our canary, in the time in which an effect
+// would show.
+func judgeCalled(t *trial, s []seen, _ any) finding {
+	for _, r := range s[0].readings {
+		if r.answer == unanswered {
+			return silence(r)
+		}
+	}
+	if t.canary == nil || !t.canary.called(t.subject.Limits.Settle) {
+		return failed("it has not fetched the URL that confirms the subscription, and so nothing would be delivered")
+	}
+	return passed()
 }
 
 func judgeUncalled(t *trial, s []seen, _ any) finding {

@@ -62,12 +62,16 @@ var generalMutations = mutationTable{
 	{word("body", "flip-bit", "has one bit of its body changed after signing"), afterSigning, []string{"signed-body"}, body(flipBit)},
 	{word("body", "reserialised", "has its JSON written anew after signing: same meaning, other bytes"), afterSigning, []string{"signed-body", "json-body"}, body(reserialise)},
 	{word("body", "trimmed", "has its body trimmed of white space after signing"), afterSigning, []string{"signed-body"}, body(bytes.TrimSpace)},
-	{word("body", "emptied", "loses its body after signing"), afterSigning, []string{"signed-body"}, body(func([]byte) []byte { return nil })},
-	{word("body", "halved", "loses the second half of its body after signing"), afterSigning, []string{"signed-body"}, body(func(b []byte) []byte { return b[:len(b)/2] })},
+	{word("body", "emptied", "loses its body after signing"), afterSigning, []string{"signed-body"}, raw(func([]byte) []byte { return nil })},
+	{word("body", "halved", "loses the second half of its body after signing"), afterSigning, []string{"signed-body"}, raw(func(b []byte) []byte { return b[:len(b)/2] })},
 	{wordWith("body", "appended", scenarios.Text, "has a text appended to its body after signing"), afterSigning, []string{"signed-body"},
-		func(d *delivery, arg any) { d.request.Body = append(bytes.Clone(d.request.Body), arg.(string)...) }},
+		func(d *delivery, arg any) {
+			body(func(b []byte) []byte { return append(bytes.Clone(b), arg.(string)...) })(d, nil)
+		}},
 	{wordWith("body", "prepended", scenarios.Text, "has a text put before its body after signing"), afterSigning, []string{"signed-body"},
-		func(d *delivery, arg any) { d.request.Body = append([]byte(arg.(string)), d.request.Body...) }},
+		func(d *delivery, arg any) {
+			body(func(b []byte) []byte { return append([]byte(arg.(string)), b...) })(d, nil)
+		}},
 	{word("body", "tail-changed", "has the last kilobyte of its body changed after signing"), afterSigning, []string{"signed-body"}, body(changeTail)},
 	{word("body", "invalid-utf8", "is signed over U+FFFD and sent with bytes that are not UTF-8 in its place"), afterSigning, []string{"signed-body"},
 		body(func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\ufffd"), []byte{0xff}) })},
@@ -221,6 +225,8 @@ var generalMutations = mutationTable{
 		[]string{"known-handshake"}, naming},
 	{word("handshake", "unasked", "is the profile's handshake about something that nobody has asked for"), afterSigning, []string{"unasked-handshake"},
 		handshake(asking{challenge: "{random}", known: "{known}", unasked: true})},
+	{word("handshake", "elsewhere", "is the profile's handshake, rightly signed, and to be confirmed at a host that is not the provider's"), afterSigning, []string{"foreign-host"},
+		handshake(asking{challenge: "{random}", known: "{known}", elsewhere: true})},
 	{word("handshake", "in-delivery", "is an ordinary delivery that says what the profile's handshake says"), beforeSigning, []string{"canary"}, handshakeInDelivery},
 
 	// Where it comes from.

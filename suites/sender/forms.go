@@ -54,6 +54,9 @@ func judgeContentType(t *trial, a *attempt, _ any) finding {
 	if err != nil {
 		return failed("its Content-Type is no media type: %s", quote(types[0]))
 	}
+	if p := t.subject.Profile; p.Signature.Body && kind != p.Delivery.ContentType {
+		return failed("its Content-Type is %s, and the body a token, which is %s", quote(types[0]), p.Delivery.ContentType)
+	}
 	isJSON := json.Valid(a.request.Body)
 	saysJSON := kind == "application/json" || strings.HasSuffix(kind, "+json") || kind == "text/json"
 	switch charset := params["charset"]; {
@@ -68,7 +71,7 @@ func judgeContentType(t *trial, a *attempt, _ any) finding {
 }
 
 func judgeJSON(_ *trial, a *attempt, _ any) finding {
-	body := a.request.Body
+	body := a.document()
 	switch {
 	case len(body) == 0:
 		return failed("the body is empty")
@@ -83,9 +86,10 @@ func judgeJSON(_ *trial, a *attempt, _ any) finding {
 }
 
 func judgeDuplicates(_ *trial, a *attempt, _ any) finding {
-	name, err := duplicate(json.NewDecoder(bytes.NewReader(a.request.Body)))
+	body := a.document()
+	name, err := duplicate(json.NewDecoder(bytes.NewReader(body)))
 	switch {
-	case err != nil || !json.Valid(a.request.Body): // a decoder takes what is cut short for the end
+	case err != nil || !json.Valid(body): // a decoder takes what is cut short for the end
 		return inconclusive("the body is no JSON")
 	case name != "":
 		return failed("the member %s stands twice in an object", quote(name))
@@ -146,7 +150,7 @@ func judgeEnvelope(_ *trial, a *attempt, _ any) finding {
 		Type, Timestamp *string
 		Data            json.RawMessage
 	}
-	if err := json.Unmarshal(a.request.Body, &envelope); err != nil {
+	if err := json.Unmarshal(a.document(), &envelope); err != nil {
 		return failed("the body is no object with type, timestamp and data: %s", err)
 	}
 	switch {
@@ -265,7 +269,7 @@ func judgeNoHeader(_ *trial, a *attempt, arg any) finding {
 func judgeNoSecret(t *trial, a *attempt, _ any) finding {
 	for _, secret := range secretsOf(a.delivery.to.keys) {
 		for _, form := range formsOf(secret) {
-			if bytes.Contains(a.request.Body, []byte(form)) {
+			if bytes.Contains(a.document(), []byte(form)) {
 				return failed("the secret stands in the body")
 			}
 			if i := slices.IndexFunc(a.request.Headers, func(h wire.Header) bool { return holds(h.Value, form) }); i >= 0 {

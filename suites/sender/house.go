@@ -207,7 +207,7 @@ func (h *house) leadsTo(e *endpoint, path string) bool {
 // carried is the event whose token stands in a request, the first where a sender tells
 // of several at once: the others are marked as such. The caller holds mu.
 func (h *house) carried(r *wire.Received) (first *event) {
-	for _, text := range []string{string(r.Body), r.Query, string(r.Head)} {
+	for _, text := range []string{string(h.subject.Profile.Document(r.Body)), r.Query, string(r.Head)} {
 		for _, token := range tokens.FindAllString(text, mostTokens) {
 			switch e := h.events[token]; {
 			case e == nil || e == first:

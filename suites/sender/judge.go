@@ -81,7 +81,7 @@ func (j *Judge) Preflight(ctx context.Context) []string {
 	defer t.mu.Unlock()
 	first := t.deliveries[0].attempts[0]
 	j.took = first.whole.Sub(t.events[0].fired)
-	j.carried = tokenIn(first.request, t.events[0].token)
+	j.carried = tokenIn(first, t.events[0].token)
 	j.near = j.subject.PublicURL == nil && first.request.Remote.Addr().IsLoopback()
 	var notes []string
 	if j.subject.Profile.Signed() && first.active != nil {

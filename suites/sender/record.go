@@ -128,6 +128,11 @@ func (a *attempt) incoming() profile.Incoming {
 	return profile.Incoming{Method: a.request.Method, URL: a.delivery.to.url, Headers: a.request.Headers, Body: a.request.Body}
 }
 
+// document is what the body says.
+func (a *attempt) document() []byte {
+	return a.delivery.trial().subject.Profile.Document(a.request.Body)
+}
+
 // arrive takes a request for an endpoint: finds the delivery that it is an attempt
 // of, and says what to answer. It is no attempt where the case is over, or where it
 // carries the token of another case.
@@ -144,7 +149,7 @@ func (t *trial) arrive(e *endpoint, carried *event, r *wire.Received) (*attempt,
 	// A greeting that some senders send to a new endpoint is no event of the case.
 	greeting := len(t.events) == 0 && !e.canary()
 	if t.over || foreign || greeting {
-		return nil, wire.Reply{Status: 200}
+		return nil, wire.Reply{Status: t.subject.Profile.Acknowledges()}
 	}
 	if t.taken >= mostAttempts || t.bytes+len(r.Body) > mostBytes {
 		return nil, wire.Reply{Status: 503} // there is enough to judge by
@@ -154,7 +159,7 @@ func (t *trial) arrive(e *endpoint, carried *event, r *wire.Received) (*attempt,
 	p := t.subject.Profile
 	a.id, a.stamp = p.DeliveryID(r.Headers, r.Body), stampOf(p, e, r)
 	if carried == nil && !t.house.claim(t, a.id, r.Body) {
-		return nil, wire.Reply{Status: 200}
+		return nil, wire.Reply{Status: t.subject.Profile.Acknowledges()}
 	}
 	d := t.deliveryOf(e, carried, a)
 	a.delivery, a.n = d, len(d.attempts)+1
@@ -280,12 +285,21 @@ func (t *trial) script(e *endpoint, trigger scenarios.Trigger) []scenarios.Answe
 	}
 	var all []scenarios.Answer
 	for _, a := range answers {
+		a = t.acknowledging(a)
 		all = append(all, slices.Repeat([]scenarios.Answer{a}, max(a.Times, 1))...)
 	}
 	if len(all) == 0 {
-		all = []scenarios.Answer{{Status: 200}}
+		all = []scenarios.Answer{{Status: t.subject.Profile.Acknowledges()}}
 	}
 	return all
+}
+
+// acknowledging is an answer as the profile has it: a 200 is what counts as delivered.
+func (t *trial) acknowledging(a scenarios.Answer) scenarios.Answer {
+	if statusOf(a) == 200 {
+		a.Status = t.subject.Profile.Acknowledges()
+	}
+	return a
 }
 
 // answerTo is what the n-th attempt is answered; the last answer goes on.
@@ -394,7 +408,7 @@ func (t *trial) until(ctx context.Context, look func(now time.Time) (enough bool
 	}
 }
 
-// tokenIn tells whether a request carries a token.
-func tokenIn(r *wire.Received, token string) bool {
-	return bytes.Contains(r.Body, []byte(token)) || strings.Contains(string(r.Head), token)
+// tokenIn tells whether an attempt carries a token.
+func tokenIn(a *attempt, token string) bool {
+	return bytes.Contains(a.document(), []byte(token)) || strings.Contains(string(a.request.Head), token)
 }

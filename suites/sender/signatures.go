@@ -146,13 +146,18 @@ func changePart(p *profile.Profile, a *attempt, part string) (all []changed) {
 	in := a.incoming()
 	in.Headers = in.Headers.Clone()
 	alter := func(what, pointer string) {
-		if body, ok := profile.Alter(in.Body, pointer); ok {
+		altered := false
+		body := p.Redocumented(in.Body, func(document []byte) (now []byte) {
+			now, altered = profile.Alter(document, pointer)
+			return now
+		})
+		if altered {
 			all = append(all, changed{what, profile.Incoming{Method: in.Method, URL: in.URL, Headers: in.Headers, Body: body}})
 		}
 	}
 	switch {
 	case part == "body":
-		in.Body = append(bytes.Clone(in.Body), ' ')
+		in.Body = p.Redocumented(in.Body, func(document []byte) []byte { return append(document, ' ') })
 	case part == "data":
 		for _, pointer := range p.Data() {
 			alter("datum at "+pointer+" of the body", pointer)

@@ -194,13 +194,16 @@ func (j *Judge) knownEarly() bool {
 }
 
 func hasHandshake(j *Judge) bool {
-	return j.subject.Profile.Challenge != nil && j.subject.Register != nil && j.knownEarly()
+	c := j.subject.Profile.Challenge
+	return c != nil && c.Confirm == nil && j.subject.Register != nil && j.knownEarly()
 }
 
 func lacksHandshake(j *Judge) string {
 	switch {
 	case j.subject.Profile.Challenge == nil:
 		return profileLacks("has no handshake that is known")(j)
+	case j.subject.Profile.Challenge.Confirm != nil:
+		return profileLacks("has its handshake confirmed at a URL of the sender's, which is not fetched here")(j)
 	case j.subject.Register == nil:
 		return "endpoints cannot be registered, and so nobody sees the sender ask them: --register"
 	}

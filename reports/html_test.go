@@ -283,6 +283,10 @@ func TestHTMLTimeline(t *testing.T) {
 	}
 	run := sampleSenderRun()
 	r := &run.Results[6]
+	r.Evidence[2].Status = 503
+	if n := strings.Count(htmlOf(t, run), `class="band"`); n != 3 {
+		t.Errorf("%d waits, where the last attempt was to be followed by another one", n)
+	}
 	r.Evidence[0].Status, r.Evidence[1].Status, r.Evidence[2].Status = 302, 0, 200
 	r.Evidence[0].Sent = `HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2\r\n\r\n`
 	r.Evidence[1].Sent = ""

@@ -130,7 +130,7 @@ func (t *timeline) row(name string, attempts []Exchange, schedule []float64, s t
 		}
 		a.Text = fmt.Sprintf("attempt %d, %s: %s, took %s", x.Attempt, sooner(began), answered, sooner(x.DurationMS))
 		row.Attempts = append(row.Attempts, a)
-		if wait, ok := declaredAfter(x, schedule); ok && failed(x) && (i+1 < len(attempts) || s.to >= end+wait) {
+		if wait, ok := declaredAfter(x, schedule); ok && failed(x) && (i+1 < len(attempts) || comesAgain(x) && s.to >= end+wait) {
 			from, due := s.at(end), s.at(end+wait)
 			row.Waits = append(row.Waits, timelineWait{from, tenth(due - from), due, y - 14, y + 14, fmt.Sprintf("attempt %d is due %s after the end of attempt %d", x.Attempt+1, sooner(wait), x.Attempt)})
 			t.Scheduled = true
@@ -163,6 +163,10 @@ func askedAfter(x Exchange) (ms float64, ok bool) {
 
 // failed tells whether an attempt is to be followed by another one.
 func failed(x Exchange) bool { return x.Status/100 != 2 }
+
+// comesAgain tells whether an attempt is to be followed by another one, whatever the sender
+// makes of redirects and refusals.
+func comesAgain(x Exchange) bool { return x.Status == 0 || x.Status >= 500 }
 
 // shape draws an attempt by what it was answered.
 func (a *timelineAttempt) shape(status int) {
@@ -216,6 +220,14 @@ func scaleOf(names []string, byName map[string][]Exchange, schedule []float64) t
 		}
 	}
 	s.to = max(s.to, 1)
+	// An attempt that was due and did not come is to be seen too, unless that is far ahead.
+	for _, name := range names {
+		last := byName[name][len(byName[name])-1]
+		wait, ok := declaredAfter(last, schedule)
+		if due := last.StartedMS - s.zero + last.DurationMS + wait; ok && comesAgain(last) && due < 4*s.to {
+			s.to = max(s.to, due)
+		}
+	}
 	s.unit = max(min(shortest, s.to)/2, 0.1)
 	s.log = s.to/s.unit > 80
 	return s

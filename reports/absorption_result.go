@@ -20,6 +20,19 @@ func (a *Absorption) Compact() *Absorption {
 	return &c
 }
 
+// with returns a copy of a that has the series and the histograms of the same absorption
+// as it was observed.
+func (a *Absorption) with(whole *Absorption) *Absorption {
+	c := *a
+	c.Series = whole.Series
+	for _, d := range []struct{ to, from *Distribution }{{&c.Latency, &whole.Latency}, {&c.Age, &whole.Age}} {
+		if d.to.Count == d.from.Count {
+			d.to.HDR = d.from.HDR
+		}
+	}
+	return &c
+}
+
 // CleanAbsorption returns a copy of a without secrets.
 func (r *Redactor) CleanAbsorption(a *Absorption) *Absorption {
 	if a == nil {

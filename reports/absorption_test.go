@@ -124,7 +124,10 @@ func TestAbsorptionsAreJournalled(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := cut.Results[0]
-	if diff := cmp.Diff(result.Absorbed, got.Absorbed); diff != "" || got.Verdict != reports.Inconclusive || !strings.HasPrefix(got.Reason, "not judged") {
+	if a := got.Absorbed; len(a.Series) != 1 || a.Latency.HDR != full.Latency.HDR || a.Age.HDR != full.Age.HDR {
+		t.Errorf("cut short: what is drawn is lost: %+v", a)
+	}
+	if diff := cmp.Diff(result.Absorbed, got.Absorbed.Compact()); diff != "" || got.Verdict != reports.Inconclusive || !strings.HasPrefix(got.Reason, "not judged") {
 		t.Errorf("cut short: %s: %s (-want +got):\n%s", got.Verdict, got.Reason, diff)
 	}
 	must(t, j.Record(result))
@@ -133,6 +136,10 @@ func TestAbsorptionsAreJournalled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if a := whole.Results[0].Absorbed; len(a.Series) != 1 || a.Latency.HDR != full.Latency.HDR {
+		t.Errorf("what is drawn is lost: %+v", a)
+	}
+	whole.Results[0].Absorbed = whole.Results[0].Absorbed.Compact()
 	if diff := cmp.Diff([]reports.Result{result}, whole.Results); diff != "" || whole.State != reports.Complete {
 		t.Errorf("%s (-want +got):\n%s", whole.State, diff)
 	}
@@ -155,13 +162,20 @@ func TestMeasurementsAreJournalled(t *testing.T) {
 	cut, err := reports.ReadJournal(strings.NewReader(lines.String()))
 	must(t, err)
 	got := cut.Results[0]
-	if diff := cmp.Diff(result.Load, got.Load); diff != "" || got.Verdict != reports.Inconclusive || !strings.HasPrefix(got.Reason, "not judged") {
+	if diff := cmp.Diff(m.Series, got.Load.Series); diff != "" || got.Load.Classes[0].Latency["accepted"].HDR == "" {
+		t.Errorf("cut short: what is drawn is lost (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(result.Load, got.Load.Compact()); diff != "" || got.Verdict != reports.Inconclusive || !strings.HasPrefix(got.Reason, "not judged") {
 		t.Errorf("cut short: %s: %s (-want +got):\n%s", got.Verdict, got.Reason, diff)
 	}
 	must(t, j.Record(result))
 	must(t, j.Close(reports.Complete, began, nil))
 	whole, err := reports.ReadJournal(&lines)
 	must(t, err)
+	if diff := cmp.Diff(m.Series, whole.Results[0].Load.Series); diff != "" || whole.Results[0].Load.Classes[0].Latency["accepted"].HDR == "" {
+		t.Errorf("what is drawn is lost (-want +got):\n%s", diff)
+	}
+	whole.Results[0].Load = whole.Results[0].Load.Compact()
 	if diff := cmp.Diff([]reports.Result{result}, whole.Results); diff != "" || whole.State != reports.Complete {
 		t.Errorf("%s (-want +got):\n%s", whole.State, diff)
 	}

@@ -282,9 +282,10 @@ func TestMarkdownIsBounded(t *testing.T) {
 	fmt.Sscan(strings.ReplaceAll(m[1], ",", ""), &briefly)
 	fmt.Sscan(strings.ReplaceAll(m[2], ",", ""), &left)
 	told := strings.Count(out, "<summary>")
-	// The two inconclusive ones that share a reason with a third are told with it.
+	// The two inconclusive ones that share a reason with a third are told with it. Three more
+	// may be left out: two reasons to skip cases, and what one has measured.
 	failed := 3001 + 2 + 3 + 1 // failures, warnings, inconclusive, known
-	if told+briefly+left < failed-2 || told+briefly+left > failed+2 || told < 10 || briefly < 50 {
+	if told+briefly+left < failed-2 || told+briefly+left > failed+3 || told < 10 || briefly < 50 {
 		t.Errorf("%d told, %d briefly and %d left out, of %d", told, briefly, left, failed)
 	}
 	markdownShape(t, out)

@@ -25,6 +25,7 @@ var Formats = []struct {
 }{
 	{"terminal", "text for people: what failed, why, and how to see it again", Terminal{Width: 100}.Write},
 	{"json", "everything, for programs: documented, versioned and deterministic", JSON},
+	{"html", "one page for people: what failed, how to repair it, and what crossed the wire", HTML},
 	{"junit", "JUnit XML, which continuous-integration services read", JUnit},
 	{"sarif", "SARIF 2.1.0, of which GitHub code scanning makes alerts", SARIF},
 	{"ctrf", "JSON in the Common Test Report Format", CTRF},

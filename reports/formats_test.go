@@ -100,7 +100,11 @@ func TestInjection(t *testing.T) {
 		for _, f := range reports.Formats {
 			var b bytes.Buffer
 			must(t, f.Write(&b, run))
-			checkInertAs(t, name+" as "+f.Name, f.Name, b.String())
+			if f.Name == "html" {
+				checkReportPage(t, name, b.String(), want)
+			} else {
+				checkInertAs(t, name+" as "+f.Name, f.Name, b.String())
+			}
 			if shape := shapeOf[f.Name]; shape != nil {
 				if diff := cmp.Diff(shapes[f.Name], shape(t, b.String())); diff != "" {
 					t.Errorf("%s as %s says something else (-want +got):\n%s", name, f.Name, diff)

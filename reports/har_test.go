@@ -59,7 +59,7 @@ func TestHAR(t *testing.T) {
 	if len(q.Headers) != 4 || q.Headers[1].Value+q.Headers[2].Value != "12" || len(q.QueryString) != 3 || q.QueryString[1].Value != "x y" {
 		t.Errorf("headers %d, query %+v", len(q.Headers), q.QueryString)
 	}
-	if a := e.Response; a.Status != 200 || a.StatusText != "OK" || a.Content.Text != "ok" || a.Content.MimeType != "text/plain" {
+	if a := e.Response; a.Status != 200 || a.StatusText != "OK" || string(a.Content.Text) != "ok" || a.Content.MimeType != "text/plain" {
 		t.Errorf("the answer: %+v, %+v", a, a.Content)
 	}
 

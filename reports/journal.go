@@ -408,6 +408,12 @@ func (j *reading) run() Run {
 		if !ok {
 			result = j.unjudged(p, run.State)
 		}
+		if m, ok := j.measured[p.ID]; ok && result.Load != nil {
+			result.Load = result.Load.with(&m)
+		}
+		if a, ok := j.absorbed[p.ID]; ok && result.Absorbed != nil {
+			result.Absorbed = result.Absorbed.with(&a)
+		}
 		run.Results = append(run.Results, result)
 	}
 	run.Schema = Schema

@@ -21,6 +21,32 @@ func (m *Measurement) Compact() *Measurement {
 	return &c
 }
 
+// with returns a copy of m that has the series and the histograms of the same measurement
+// as it was observed. The figures stay those that were judged.
+func (m *Measurement) with(whole *Measurement) *Measurement {
+	c := *m
+	c.Series = whole.Series
+	c.Classes = slices.Clone(m.Classes)
+	for i, t := range c.Classes {
+		j := slices.IndexFunc(whole.Classes, func(o Traffic) bool { return o.Class == t.Class })
+		if j >= 0 {
+			c.Classes[i].Latency = withHistograms(t.Latency, whole.Classes[j].Latency)
+		}
+	}
+	return &c
+}
+
+func withHistograms(times, whole map[string]Distribution) map[string]Distribution {
+	all := make(map[string]Distribution, len(times))
+	for outcome, d := range times {
+		if o := whole[outcome]; o.Count == d.Count {
+			d.HDR = o.HDR
+		}
+		all[outcome] = d
+	}
+	return all
+}
+
 func compactAll(all []Traffic) []Traffic {
 	all = slices.Clone(all)
 	for i := range all {

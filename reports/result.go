@@ -97,7 +97,8 @@ type Result struct {
 	Reproduce string        `json:"reproduce,omitempty"` // a command, secrets as environment variables
 	Duration  time.Duration `json:"-"`                   // rendered as duration_ms
 	Evidence  []Exchange    `json:"evidence,omitempty"`
-	// Load is what a case measured that sends traffic at a rate.
+	// Load is what a case measured that sends traffic at a rate. It is written without its
+	// histograms and series, which a journal has, and pages draw.
 	Load *Measurement `json:"load,omitempty"`
 	// Absorbed is what came of the events that a case gave a sender at a rate.
 	Absorbed *Absorption `json:"absorbed,omitempty"`
@@ -145,9 +146,16 @@ type Exchange struct {
 	DurationMS  float64  `json:"duration_ms"`
 }
 
-// MarshalJSON writes the duration in milliseconds, as the report documents it.
+// MarshalJSON writes the duration in milliseconds, and what was measured in short, as the
+// report documents it.
 func (r Result) MarshalJSON() ([]byte, error) {
 	type plain Result
+	if r.Load != nil {
+		r.Load = r.Load.Compact()
+	}
+	if r.Absorbed != nil {
+		r.Absorbed = r.Absorbed.Compact()
+	}
 	return json.Marshal(struct {
 		plain
 		DurationMS float64 `json:"duration_ms"`

@@ -2,6 +2,7 @@ package reports_test
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hookanvil/hookanvil/reports"
@@ -58,14 +59,18 @@ func exchange(label string, status int, effect int, at float64) reports.Exchange
 }
 
 func bodyBitFlipped() reports.Result {
+	flipped := exchange("delivery: body flip-bit", 200, 1, 104)
+	at := strings.Index(flipped.Sent, "in_1") + len("in_")
+	flipped.Marks = [][2]int{{at, at + 1}}
 	return reports.Result{
 		ID: "receiver/signature/body-bit-flipped", Title: "A body changed by one bit after signing is rejected", Level: "must",
 		Source: "standard-webhooks/1.0.0#verifying-signatures", Why: "Whoever can change a body on its way can order what was never ordered.",
+		Fix:     "Compute the HMAC over the bytes of the body as they arrived, before anything parses them, and compare all of it in constant time.",
 		Verdict: reports.Fail, Reason: "the delivery was accepted, and had an effect: answered 200 OK, 1 effect",
 		Reproduce: "hookanvil run receiver/signature --filter body-bit-flipped --target http://127.0.0.1:8080/hooks --profile standard-webhooks --secret env:HOOKANVIL_SECRET --seed 42",
 		Duration:  11 * time.Millisecond,
 		Evidence: []reports.Exchange{
-			exchange("control before", 200, 1, 100), exchange("delivery: body flip-bit", 200, 1, 104), exchange("control after", 200, 1, 108),
+			exchange("control before", 200, 1, 100), flipped, exchange("control after", 200, 1, 108),
 		},
 	}
 }
@@ -134,6 +139,7 @@ func sampleSenderRun() reports.Run {
 		Subject: reports.Subject{Role: "sender", Target: `POST http://127.0.0.1:9000/events {"token":"{token}"}`},
 		Started: began, Ended: began.Add(21 * time.Second),
 	}
+	run.Subject.Schedule = []float64{400, 800, 1600}
 	run.Results = append(run.Results, passes("sender/request", 6)...)
 	run.Results = append(run.Results, retriesUnsigned(), scheduleShape(), tooLong())
 	run.Totals = run.Count()
@@ -144,6 +150,12 @@ func attempt(label, outcome string, at float64, notes ...string) reports.Exchang
 	x := exchange(label, 500, 0, at)
 	x.Sent, x.Received, x.Outcome, x.Notes = x.Received, x.Sent, outcome, notes
 	x.SentBytes, x.ReceivedBytes, x.Effects = x.ReceivedBytes, x.SentBytes, nil
+	if _, err := fmt.Sscanf(outcome, "%d", &x.Status); err != nil {
+		panic(err)
+	}
+	if _, err := fmt.Sscanf(label, "attempt %d of", &x.Attempt); err == nil {
+		x.Delivery = "the event"
+	}
 	return x
 }
 

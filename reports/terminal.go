@@ -422,21 +422,9 @@ func (s screen) notes(run Run) {
 }
 
 func (s screen) verdict(run Run) {
-	t := run.Count()
 	o := outcomes[run.ExitCode()]
 	s.line("")
-	text := o.word
-	if o.verdict == Inconclusive && run.State == Incomplete {
-		text = "Incomplete"
-	}
-	if took := run.Ended.Sub(run.Started); took > 0 && !run.Started.IsZero() {
-		text += fmt.Sprintf(" in %.1f s", took.Seconds())
-	}
-	text += ": " + t.words()
-	if why := run.shortfall(); why != "" {
-		text += "; " + why
-	}
-	for i, line := range wrap(inert(text), s.Width-2) {
+	for i, line := range wrap(inert(run.sentence()), s.Width-2) {
 		if i == 0 {
 			s.line("%s %s", s.glyph(o.verdict), s.paint(bold+";"+styles[o.verdict].color, line))
 		} else {

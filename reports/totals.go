@@ -114,3 +114,12 @@ func (t Totals) words() string {
 	}
 	return strings.Join(counts, ", ")
 }
+
+// sentence is what the run amounts to, and how long it took.
+func (r *Run) sentence() string {
+	word, rest := r.headline()
+	if took := r.took(); took > 0 {
+		word += fmt.Sprintf(" in %.1f s", took.Seconds())
+	}
+	return word + ": " + rest
+}

@@ -64,7 +64,8 @@ func (j *SenderJudge) Run(ctx context.Context, c scenarios.Case) reports.Result 
 	v, run := j.judge(ctx, c)
 	result.Verdict, result.Reason, result.Figures = v.Verdict, v.Reason, v.Figures
 	if run != nil {
-		result.Absorbed, result.Evidence = run.Absorption.Compact(), run.Samples
+		whole := run.Absorption
+		result.Absorbed, result.Evidence = &whole, run.Samples
 	}
 	if result.Verdict == reports.Fail && c.Level != scenarios.Must {
 		result.Verdict = reports.Warn

@@ -12,7 +12,7 @@ func (t *trial) figure(name string, value float64, unit, note string) {
 	t.result.Figures = append(t.result.Figures, reports.Figure{Name: name, Value: value, Unit: unit, Note: note})
 }
 
-// tell puts what was measured into the result: the whole of it without its histograms,
+// tell puts what was measured into the result: the whole of it,
 // and the figures that people look for first.
 func (t *trial) tell(m *reports.Measurement) {
 	for _, one := range m.Classes {
@@ -23,7 +23,8 @@ func (t *trial) tell(m *reports.Measurement) {
 		}
 	}
 	t.figure("generator lag p99", round(m.Generator.Lag.P99), "ms", "")
-	t.result.Load = m.Compact()
+	whole := *m
+	t.result.Load = &whole
 }
 
 // tellEffects says how much was looked up, and what may have been missed.

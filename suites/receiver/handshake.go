@@ -208,7 +208,7 @@ func (t *trial) uncalled() finding {
 	}
 	pause(context.Background(), t.subject.Limits.Settle)
 	if t.canary.visits() > 0 {
-		return failed("it has fetched the URL that the request named: whoever sends one has it fetch what he likes")
+		return failed("it has gone to the URL that the request named: whoever sends one has it fetch what he likes")
 	}
 	return passed()
 }

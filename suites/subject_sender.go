@@ -71,7 +71,8 @@ func (s Settings) sender(v *vault) (subject sender.Subject, err error) {
 	}
 	subject.Path, subject.Untrusted, subject.SecretAt = s.EndpointPath, s.Untrusted, s.IssuedSecret
 	subject.Limits = sender.Limits{Budget: s.Budget, Arrival: s.Arrival}
-	return subject, nil
+	subject.Limits.Hasten, err = s.timeScale()
+	return subject, err
 }
 
 // hooks reads what can be done to the sender.

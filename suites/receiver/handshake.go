@@ -6,6 +6,7 @@ import (
 	"mime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/fixtures/wire"
@@ -155,7 +156,7 @@ func judgeChallengeAnswered(t *trial, s []seen, _ any) finding {
 			return failed("%s to the handshake after %s, later than the %s allowed", r.phrase, round(took), round(t.subject.Limits.Answer))
 		}
 		// To visit the URL that it was given is an answer, too.
-		if why := p.Challenge.Departs(asked, t.proofKeys(), got.Headers, got.Body); why != "" && t.canary.visits() == 0 {
+		if why := p.Challenge.Departs(asked, t.proofKeys(), got.Headers, got.Body); why != "" && !t.visited() {
 			return failed("%s", why)
 		}
 	}
@@ -189,6 +190,15 @@ func judgeChallengeRefused(t *trial, s []seen, _ any) finding {
 		}
 	}
 	return worst(t.uncalled(), noEffect(s[0], "it is to be refused"))
+}
+
+// visited tells whether somebody comes to our canary, which may be after the answer.
+func (t *trial) visited() bool {
+	const look = 20 * time.Millisecond
+	for waited := time.Duration(0); t.canary != nil && t.canary.visits() == 0 && waited < t.subject.Limits.Settle; waited += look {
+		pause(context.Background(), look)
+	}
+	return t.canary.visits() > 0
 }
 
 func judgeUncalled(t *trial, s []seen, _ any) finding {

@@ -23,6 +23,8 @@ type greeting struct {
 	when     time.Time // it was answered
 	unproven error     // why the endpoint's secret has not signed it; nil where it has
 	granted  bool
+	called   bool   // the callback that it names has been gone to
+	uncalled string // why that came to nothing
 }
 
 // consentWay is a way of answering a handshake otherwise than is due.
@@ -70,10 +72,17 @@ var consentWays = []consentWay{
 			a.Challenge = newToken()
 			give(c, a, key, reply)
 		}, false, true},
+	{word("by-callback", "is answered with no consent, which is given a little later at the URL that it names"), []string{"consent-callback"}, withhold, true, false},
+	{word("by-wrong-callback", "is answered with no consent, and a stranger who has guessed at the URL that it names goes there"), []string{"consent-callback"}, withhold, false, false},
 	{word("two-a-minute", "is answered as is due, and allows two deliveries a minute"), []string{"allowed-rate"},
 		func(c *profile.Challenge, _ profile.Asked, _ []byte, reply *wire.Reply) {
 			reply.Headers.Set(c.Rate.Allows, fmt.Sprint(fewest))
 		}, true, false},
+}
+
+// withhold says nothing of what the endpoint agrees to.
+func withhold(c *profile.Challenge, _ profile.Asked, _ []byte, reply *wire.Reply) {
+	*reply = wire.Reply{Status: http.StatusOK, Headers: wire.Headers{{Name: "Allow", Value: "POST"}}}
 }
 
 // fewest is the rate that an endpoint allows which allows few.
@@ -117,6 +126,10 @@ func (t *trial) greet(e *endpoint, r *wire.Received) *wire.Reply {
 	}
 	g.when = time.Now()
 	e.greetings = append(e.greetings, g)
+	if e.defers() && asked.Callback != "" {
+		nth := len(e.greetings) - 1
+		t.running.Go(func() { t.callBack(e, nth, asked.Callback, r.Remote.Addr()) })
+	}
 	t.keepGreeting(e, r, reply, g.notes(c))
 	t.signal()
 	return &reply
@@ -163,7 +176,7 @@ func (t *trial) consent(e *endpoint, g *greeting) (reply wire.Reply) {
 	way, special := findConsent(e.spec.Handshake)
 	if special && !t.over && way.leaving == g.asked.Leaving {
 		way.change(c, g.asked, key, &reply)
-		g.granted = way.grants
+		g.granted = way.grants && !e.defers()
 	}
 	if g.unproven != nil && triesForgery(c) && way.Name != "careless" {
 		reply, g.granted = wire.Reply{Status: c.Answer.Refuses()}, false
@@ -264,6 +277,7 @@ var handshakeExpectations = expectationTable{
 	{Entry: word("consented-first", "asks an endpoint by the profile's handshake, and delivers nothing before that has agreed"), needs: []string{"handshake"}, judge: judgeConsentedFirst},
 	{Entry: word("handshake-signed", "signs its handshake"), needs: []string{"signed-handshake"}, judge: judgeHandshakeSigned},
 	{Entry: word("challenges-differ", "asks every endpoint with a challenge of its own"), needs: []string{"invented-challenge"}, judge: judgeChallengesDiffer},
+	{Entry: word("granted-by-callback", "registers an endpoint that is to agree later, takes its consent at the callback, and delivers then"), needs: []string{"consent-callback"}, absent: true, judge: judgeGrantedByCallback},
 	{Entry: word("lease-named", "says in its handshake for how long the endpoint has its deliveries"), needs: []string{"lease"}, judge: judgeLeaseNamed},
 	{Entry: word("within-lease", "delivers nothing when the lease of an endpoint is over"), needs: []string{"lease"}, absent: true,
 		demand: func(*trial, any) demand { return demand{silence: true} }, judge: judgeWithinLease},
@@ -310,6 +324,37 @@ func judgeHandshakeSigned(t *trial, _ scope, _ any) finding {
 		}
 	}
 	return passed()
+}
+
+// judgeGrantedByCallback looks at what came of a consent that was given later. To name a
+// callback is the sender's choice.
+func judgeGrantedByCallback(t *trial, s scope, _ any) finding {
+	named := false
+	for _, e := range t.endpoints {
+		for _, g := range e.greetings {
+			switch {
+			case g.asked.Callback == "":
+				continue
+			case g.uncalled != "":
+				return inconclusive("the callback that it names was not gone to: %s", g.uncalled)
+			case g.called && !g.granted:
+				return failed("it takes no consent at the callback that it names itself")
+			}
+			named = true
+		}
+	}
+	switch f := t.arrived(s); {
+	case !named:
+		return skipped("the sender names no callback at which consent could be given later")
+	case t.refusal != nil:
+		return failed("it names a callback, and does not register an endpoint that is to agree there")
+	case f.reason != "":
+		if f.late = t.waited(s); f.late {
+			f.verdict = reports.Fail
+		}
+		return f
+	}
+	return judgeConsentedFirst(t, s, nil)
 }
 
 func judgeLeaseNamed(t *trial, _ scope, _ any) finding {

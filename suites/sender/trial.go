@@ -137,10 +137,11 @@ func (t *trial) register(ctx context.Context, e *endpoint) finding {
 		return inconclusive("the endpoint could not be registered: %s", err)
 	case out.OK():
 		e.registered, e.registration = true, out.Body
+		t.awaitCallback(ctx, e)
 		return t.issued(e)
 	}
 	t.refusal = &out
-	if !t.expects("refused", "refused-or-silent", "refused-or-inert", "refused-or-unsent", "no-request", "unconsented") {
+	if !t.expects("refused", "refused-or-silent", "refused-or-inert", "refused-or-unsent", "no-request", "unconsented", "granted-by-callback") {
 		return inconclusive("the sender did not register the endpoint %s: %s", e.url, out.phrase())
 	}
 	return passed()

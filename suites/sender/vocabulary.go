@@ -136,6 +136,8 @@ var capabilities = capabilityTable{
 		profileLacks("has no handshake whose answer is made with the secret")},
 	{word("tried-forgery", "finds out in its handshake whether an endpoint verifies signatures"), ofHandshake(triesForgery), profileLacks("does not find out whether an endpoint verifies")},
 	{word("allowed-rate", "lets an endpoint say how often deliveries may come"), ofHandshake(func(c *profile.Challenge) bool { return c.Rate != nil }), profileLacks("lets nobody say how often deliveries may come")},
+	{word("consent-callback", "may name a URL in its handshake at which an endpoint agrees later"), ofHandshake(func(c *profile.Challenge) bool { return c.Callback != "" }),
+		profileLacks("names no URL at which an endpoint could agree later")},
 	{word("lease", "agrees with an endpoint on how long it has its deliveries, and is told by us"), hasLease, lacksLease},
 	{word("leaving", "asks an endpoint whether its deliveries are to end, and can be told to forget it"), hasLeaving, lacksLeaving},
 	{word("origin", "names its origin in a header, of its handshake and its deliveries"), of(func(p *profile.Profile) bool {

@@ -19,6 +19,7 @@ import (
 type Settings struct {
 	Target  string   `yaml:"target" role:"receiver" doc:"URL of the receiver under test"`
 	Profile string   `yaml:"profile" doc:"how deliveries are signed: the name of a profile, or a YAML file"`
+	Fact    []string `yaml:"fact" doc:"NAME=VALUE: what the endpoint is called at the provider, where the profile has such facts"`
 	Secret  []string `yaml:"secret" place:"secret" doc:"where the secret is: env:NAME or file:PATH, after SCHEME= where a profile has several; more than one is a rotation"`
 	PKI     string   `yaml:"pki" doc:"directory made by hookanvil pki init: an authority that the receiver under test trusts for clients, or the sender under test for servers"`
 

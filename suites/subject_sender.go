@@ -167,7 +167,7 @@ func (s Settings) checkSecrets(subject sender.Subject) error {
 // terms is the profile, with the retry terms and the deadline that the settings
 // declare instead of its own, as fast as the sender runs.
 func (s Settings) terms() (*profile.Profile, error) {
-	found, err := FindProfile(s.Profile)
+	found, err := s.FoundProfile()
 	if err != nil {
 		return nil, err
 	}

@@ -98,6 +98,7 @@ var unregistered = map[string]string{
 	"headers": "a canary is never registered, so no headers can be asked for",
 	"events":  "a canary is never registered, so no events can be asked for",
 	"dark":    "a canary must see whoever comes",
+	"lease":   "a canary is never registered, for no time",
 	"later":   "a canary is never registered, and nobody is moved there",
 	"respond": "whoever comes to a canary has failed already, whatever the answer",
 }
@@ -129,6 +130,7 @@ func (c *checker) endpoint(n *strictyaml.Node, e *Endpoint) {
 		}
 	}
 	c.bounded(n.Get("dark"), e.Dark)
+	c.bounded(n.Get("lease"), e.Lease)
 	if headers := n.Get("headers"); headers != nil {
 		c.asked(headers)
 	}

@@ -27,11 +27,13 @@ type Endpoint struct {
 	Events  []string          `yaml:"events" doc:"event types that the endpoint is registered for; all unless said otherwise"`
 	Canary  bool              `yaml:"canary" doc:"it is never registered: whoever comes there was led there by an answer or by an address"`
 	// Handshake is how it answers the profile's handshake, one word of the vocabulary.
-	Handshake string        `yaml:"handshake" words:"handshakes" doc:"how it answers the handshake of the profile; as is due unless said otherwise"`
-	Later     bool          `yaml:"later" doc:"it is not registered: another one is moved there"`
-	TLS       *EndpointTLS  `yaml:"tls" doc:"it speaks TLS, on a port of its own"`
-	Dark      time.Duration `yaml:"dark" doc:"nothing listens there for so long after the case's first event"`
-	Respond   Answers       `yaml:"respond" doc:"what it answers, where that is not what the case says"`
+	Handshake string `yaml:"handshake" words:"handshakes" doc:"how it answers the handshake of the profile; as is due unless said otherwise"`
+	// Lease is for how long the sender is asked to deliver, where it can be asked.
+	Lease   time.Duration `yaml:"lease" doc:"it is registered for so long alone"`
+	Later   bool          `yaml:"later" doc:"it is not registered: another one is moved there"`
+	TLS     *EndpointTLS  `yaml:"tls" doc:"it speaks TLS, on a port of its own"`
+	Dark    time.Duration `yaml:"dark" doc:"nothing listens there for so long after the case's first event"`
+	Respond Answers       `yaml:"respond" doc:"what it answers, where that is not what the case says"`
 }
 
 // Triggers are what is done to the sender, in order. In YAML: once, one trigger,

@@ -54,7 +54,7 @@ func (s Settings) Diagnose(how DiagnoseSettings, list []Captured) (Diagnosis, er
 	if s.Profile == "" {
 		return Diagnosis{}, s.unnamed(list)
 	}
-	p, err := FindProfile(s.Profile)
+	p, err := s.FoundProfile()
 	if err != nil {
 		return Diagnosis{}, err
 	}

@@ -51,6 +51,7 @@ func (e *explanation) endpoint(at scenarios.Endpoint) string {
 	add(len(at.Headers) > 0, "asks for the headers %s", strings.Join(slices.Sorted(maps.Keys(at.Headers)), ", "))
 	add(len(at.Events) > 0, "asks for the events %s alone", strings.Join(at.Events, ", "))
 	add(at.Handshake != "", "has a handshake that %s", doc(e.words.Handshakes, "", at.Handshake))
+	add(at.Lease > 0, "is registered for %s", at.Lease)
 	add(at.Later, "is not registered")
 	add(at.Dark > 0, "is not there until %s after the first event", at.Dark)
 	add(len(at.Respond) > 0, "answers its attempts %s", e.answers(at.Respond))

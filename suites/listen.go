@@ -332,7 +332,7 @@ type keyring struct {
 
 func (s Settings) signatureJudge(v *vault) (j signatureJudge, err error) {
 	if s.Profile != "" {
-		if j.named, err = FindProfile(s.Profile); err != nil {
+		if j.named, err = s.FoundProfile(); err != nil {
 			return j, err
 		}
 		ring, err := s.keyring(v, j.named)

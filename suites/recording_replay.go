@@ -93,7 +93,7 @@ func (s Settings) Replay(ctx context.Context, how ReplaySettings) (*Replay, erro
 }
 
 func (s Settings) signer(v *vault) (*profile.Profile, profile.Keys, error) {
-	p, err := FindProfile(s.Profile)
+	p, err := s.FoundProfile()
 	if err != nil {
 		return nil, nil, err
 	}

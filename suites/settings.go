@@ -19,6 +19,7 @@ import (
 type Settings struct {
 	Target  string   `yaml:"target" role:"receiver" doc:"URL of the receiver under test"`
 	Profile string   `yaml:"profile" doc:"how deliveries are signed: the name of a profile, or a YAML file"`
+	Fact    []string `yaml:"fact" doc:"NAME=VALUE: what the endpoint is called at the provider, where the profile has such facts"`
 	Secret  []string `yaml:"secret" place:"secret" doc:"where the secret is: env:NAME or file:PATH, after SCHEME= where a profile has several; more than one is a rotation"`
 	PKI     string   `yaml:"pki" doc:"directory made by hookanvil pki init: an authority that the receiver under test trusts for clients, or the sender under test for servers"`
 
@@ -44,7 +45,7 @@ type Settings struct {
 	ServerName    string `yaml:"server-name" role:"receiver" doc:"name that is sent to the target and expected in its certificate, instead of the host in --target"`
 
 	Trigger       string        `yaml:"trigger" role:"sender" doc:"what has the sender deliver an event: 'METHOD URL [BODY]' or 'exec COMMAND'; {url}, {token}, {event}, {data} are filled in; without it you fire the events, when you are told to"`
-	Register      string        `yaml:"register" role:"sender" doc:"what registers an endpoint, in the same form; {url}, {secret}, {events}, {headers}, {client_certificate}, {client_key} are filled in"`
+	Register      string        `yaml:"register" role:"sender" doc:"what registers an endpoint, in the same form; {url}, {secret}, {events}, {headers}, {client_certificate}, {client_key}, {lease} are filled in"`
 	Remove        string        `yaml:"remove" role:"sender" doc:"what removes it; {register:/id} is what the answer to --register says there"`
 	Rotate        string        `yaml:"rotate" role:"sender" doc:"what gives it another secret"`
 	Restart       string        `yaml:"restart" role:"sender" doc:"what restarts the sender"`
@@ -61,7 +62,7 @@ type Settings struct {
 	RetrySchedule []string      `yaml:"retry-schedule" role:"sender" doc:"gaps between the attempts: 5s,5m,30m; the profile's unless given"`
 	RetryAttempts int           `yaml:"retry-attempts" role:"sender" range:"1..1000" doc:"number of attempts, the first included"`
 	Deadline      time.Duration `yaml:"deadline" role:"sender" doc:"time that the sender gives an attempt; the profile's unless given"`
-	TimeScale     string        `yaml:"time-scale" role:"sender" doc:"how much faster than declared the sender under test retries: 0.001 or 1/1000"`
+	TimeScale     string        `yaml:"time-scale" role:"sender" doc:"how much faster than declared the sender under test retries, and ends leases: 0.001 or 1/1000"`
 	Budget        time.Duration `yaml:"budget" role:"sender" doc:"time for which one case is watched (default 2m)"`
 	Arrival       time.Duration `yaml:"arrival" role:"sender" doc:"time from an event to its first attempt (default 30s)"`
 	Observe       string        `yaml:"observe" role:"sender" doc:"file for the profile of what the sender was seen to do; one that was observed before is replaced, any other is kept"`

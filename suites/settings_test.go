@@ -98,6 +98,21 @@ func TestFlagMistakes(t *testing.T) {
 
 // What is wrong with a subject is found before anything is sent, and the message
 // says what to do, and nothing of a secret.
+// A fact that is told takes the place of the profile's, in that run alone.
+func TestFacts(t *testing.T) {
+	told, err := suites.Settings{Profile: "paypal", Fact: []string{"webhook-id=8PT597110X687430L"}}.FoundProfile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shipped, err := suites.FindProfile("paypal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told.Facts[0].Value != "8PT597110X687430L" || shipped.Facts[0].Value == told.Facts[0].Value {
+		t.Errorf("told %v, shipped %v", told.Facts, shipped.Facts)
+	}
+}
+
 func TestPlanMistakes(t *testing.T) {
 	t.Setenv("CANARY", canary)
 	t.Setenv("EMPTY", "")
@@ -120,6 +135,9 @@ func TestPlanMistakes(t *testing.T) {
 		{func(s *suites.Settings) { s.Profile = "gihub" }, "github"},
 		{func(s *suites.Settings) { s.Profile = "missing.yaml" }, "missing.yaml"},
 		{func(s *suites.Settings) { s.Profile = noProfile }, "no-profile:1:1"},
+		{func(s *suites.Settings) { s.Fact = []string{"webhook-id=1"} }, "has no facts"},
+		{func(s *suites.Settings) { s.Profile, s.Fact = "paypal", []string{"webhook=1"} }, "it has webhook-id"},
+		{func(s *suites.Settings) { s.Profile, s.Fact = "paypal", []string{"webhook-id"} }, "NAME=VALUE"},
 		{func(s *suites.Settings) { s.Secret = nil }, "--secret"},
 		{func(s *suites.Settings) { s.Secret = []string{canary} }, "cannot be given by value"},
 		{func(s *suites.Settings) { s.Secret = []string{"v1=" + canary} }, "cannot be given by value"},

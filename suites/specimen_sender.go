@@ -67,7 +67,7 @@ func NewSenderSpecimen(p *profile.Profile, defect string, seed uint64, limits se
 	case p.Signed():
 		s.Subject.SecretAt, s.Subject.Next = "/secret", p.NewKeys(r)
 	}
-	s.Subject.Limits.Minute = quickMinute
+	s.Subject.Limits.Minute, s.Subject.Limits.Hasten = quickMinute, float64(quickMinute)/float64(time.Minute)
 	if err := s.resolver.Listen("127.0.0.1:0"); err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (s *SenderSpecimen) hook() error {
 		action *sender.Action
 	}{
 		{`POST %s/events {"endpoint":"{register:/id}","type":"{event}","token":"{token}","data":{data}}`, &s.Subject.Trigger},
-		{`POST %s/endpoints {"url":"{url}","secret":"{secret}","events":{events},"headers":{headers},"client_certificate":"{client_certificate}","client_key":"{client_key}"}`, &s.Subject.Register},
+		{`POST %s/endpoints {"url":"{url}","secret":"{secret}","events":{events},"headers":{headers},"client_certificate":"{client_certificate}","client_key":"{client_key}","lease_seconds":"{lease}"}`, &s.Subject.Register},
 		{`PATCH %s/endpoints/{register:/id} {"url":"{url}"}`, &s.Subject.Move},
 		{`DELETE %s/endpoints/{register:/id}`, &s.Subject.Remove},
 		{`POST %s/endpoints/{register:/id}/rotate {"secret":"{secret}"}`, &s.Subject.Rotate},

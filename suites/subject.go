@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,7 @@ func (s Settings) receiver(ctx context.Context, v *vault) (subject receiver.Subj
 	if subject.URL, err = s.targetURL(); err != nil {
 		return subject, err
 	}
-	if subject.Profile, err = FindProfile(s.Profile); err != nil {
+	if subject.Profile, err = s.FoundProfile(); err != nil {
 		return subject, err
 	}
 	if !subject.Profile.Authentic() && subject.Profile.Challenge == nil {
@@ -166,7 +167,7 @@ func secure(e *wire.Endpoint, m *material.Material) {
 
 // Signer makes the profile and the keys that the settings name.
 func (s Settings) Signer() (*profile.Profile, profile.Keys, error) {
-	p, err := FindProfile(s.Profile)
+	p, err := s.FoundProfile()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -246,6 +247,34 @@ func FindProfile(nameOrFile string) (*profile.Profile, error) {
 		return nil, fmt.Errorf("read the profile: %w", err)
 	}
 	return profile.Parse(nameOrFile, src)
+}
+
+// FoundProfile is the profile that the settings name, with the facts that they tell.
+func (s Settings) FoundProfile() (*profile.Profile, error) {
+	p, err := FindProfile(s.Profile)
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range s.Fact {
+		name, value, told := strings.Cut(text, "=")
+		switch known := factsOf(p); {
+		case !told || value == "":
+			return nil, fmt.Errorf("read --fact %s: write NAME=VALUE", strictyaml.Quote(text))
+		case len(known) == 0:
+			return nil, fmt.Errorf("read --fact %s: profile %s has no facts that could be told", strictyaml.Quote(text), p.Name)
+		case !slices.Contains(known, name):
+			return nil, fmt.Errorf("read --fact %s: profile %s has no such fact; it has %s", strictyaml.Quote(text), p.Name, strings.Join(known, ", "))
+		}
+		p = p.WithFact(name, value)
+	}
+	return p, nil
+}
+
+func factsOf(p *profile.Profile) (names []string) {
+	for _, f := range p.Facts {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // isFile tells a file from a name.

@@ -71,7 +71,8 @@ func (s Settings) sender(v *vault) (subject sender.Subject, err error) {
 	}
 	subject.Path, subject.Untrusted, subject.SecretAt = s.EndpointPath, s.Untrusted, s.IssuedSecret
 	subject.Limits = sender.Limits{Budget: s.Budget, Arrival: s.Arrival}
-	return subject, nil
+	subject.Limits.Hasten, err = s.timeScale()
+	return subject, err
 }
 
 // hooks reads what can be done to the sender.
@@ -166,7 +167,7 @@ func (s Settings) checkSecrets(subject sender.Subject) error {
 // terms is the profile, with the retry terms and the deadline that the settings
 // declare instead of its own, as fast as the sender runs.
 func (s Settings) terms() (*profile.Profile, error) {
-	found, err := FindProfile(s.Profile)
+	found, err := s.FoundProfile()
 	if err != nil {
 		return nil, err
 	}

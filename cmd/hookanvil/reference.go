@@ -110,7 +110,7 @@ func referenceOptions(s suites.Settings, defect string) (o reference.Options, in
 		o.Profile, o.Keys, err = s.Signer()
 		return o, false, err
 	}
-	if o.Profile, err = suites.FindProfile(s.Profile); err != nil {
+	if o.Profile, err = s.FoundProfile(); err != nil {
 		return o, false, err
 	}
 	o.Keys = o.Profile.NewKeys(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))

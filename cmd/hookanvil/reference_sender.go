@@ -85,7 +85,7 @@ func runReferenceSender(cmd *cobra.Command, choice senderChoice) error {
 	if err != nil {
 		return err
 	}
-	settings := senderSettings(choice, quickTerms(p), base, names)
+	settings := senderSettings(choice, p, base, names)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, under profile %s:\n\n  %s\n\n", senderKind(choice.defect), p.Name, base)
 	if err := tellHowToJudge(&b, p, choice, settings); err != nil {
@@ -183,10 +183,13 @@ type setting struct {
 
 // senderSettings are what a run must be told to judge the sender, but for the
 // secrets.
-func senderSettings(choice senderChoice, terms *profile.Retry, base string, names netip.AddrPort) []setting {
-	papers := ""
+func senderSettings(choice senderChoice, p *profile.Profile, base string, names netip.AddrPort) []setting {
+	terms, papers := quickTerms(p), ""
 	if choice.pki != "" {
 		papers = `,"client_certificate":"{client_certificate}","client_key":"{client_key}"`
+	}
+	if choice.handshake && p.Challenge != nil && p.Challenge.Lease != "" {
+		papers += `,"lease_seconds":"{lease}"`
 	}
 	all := []setting{
 		{"profile", choice.profile},

@@ -27,7 +27,7 @@ func refused(check, format string, args ...any) certificate.Refusal {
 // run goes, and change no verdict for the better. Any other has to be allowed by the
 // programme, or has a check of its own.
 var harmless = []string{
-	"target", "profile", "secret", "pki", "second-secret", "retired-secret", "other-secret", "other-path",
+	"target", "profile", "fact", "secret", "pki", "second-secret", "retired-secret", "other-secret", "other-path",
 	"probe-url", "probe-exec", "probe-file", "header",
 	"cert", "key", "ca", "tls-passphrase", "client-name", "server-name",
 	"trigger", "register", "remove", "rotate", "restart", "hook-header", "issued-secret", "next-secret", "client-ca",

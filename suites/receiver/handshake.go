@@ -158,7 +158,7 @@ func judgeChallengeAnswered(t *trial, s []seen, _ any) finding {
 			return failed("%s to the handshake after %s, later than the %s allowed", r.phrase, round(took), round(t.subject.Limits.Answer))
 		}
 		// To visit the URL that it was given is an answer, too.
-		if why := p.Challenge.Departs(asked, t.proofKeys(), got.Headers, got.Body); why != "" && t.canary.visits() == 0 {
+		if why := p.Challenge.Departs(asked, t.proofKeys(), got.Headers, got.Body); why != "" && !t.canary.called(t.subject.Limits.Settle) {
 			return failed("%s", why)
 		}
 	}
@@ -202,7 +202,7 @@ func judgeCalled(t *trial, s []seen, _ any) finding {
 			return silence(r)
 		}
 	}
-	if t.canary == nil || !t.canary.called(t.subject.Limits.Settle) {
+	if !t.canary.called(t.subject.Limits.Settle) {
 		return failed("it has not fetched the URL that confirms the subscription, and so nothing would be delivered")
 	}
 	return passed()
@@ -225,7 +225,7 @@ func (t *trial) uncalled() finding {
 	}
 	pause(context.Background(), t.subject.Limits.Settle)
 	if t.canary.visits() > 0 {
-		return failed("it has fetched the URL that the request named: whoever sends one has it fetch what he likes")
+		return failed("it has gone to the URL that the request named: whoever sends one has it fetch what he likes")
 	}
 	return passed()
 }

@@ -153,6 +153,8 @@ var generalMutations = mutationTable{
 		func(d *delivery, _ any) {
 			d.request.Headers, d.request.Body = d.subject.Profile.KeyFrom.Elsewhere(d.request.Headers, d.request.Body)
 		}},
+	{wordWith("signature", "key-at", scenarios.Text, "is signed with a stranger's key, and says that it is to be had where this leads, which it is: {http} and {https} are ours, and {host} is the provider's"),
+		whileSigning, []string{"key-from", keyCanary}, keyAt},
 	{wordWith("signature", "replaced", scenarios.Text, "has a signature header that says something else altogether"), afterSigning, nil,
 		func(d *delivery, arg any) { d.eachSignature(func(string) string { return unescape(arg.(string)) }) }},
 	{word("signature", "weak-only", "carries only the legacy signature"), afterSigning, []string{"weak-signature"},

@@ -25,6 +25,7 @@ var arguments = map[string]any{
 	"forged content-type": "text/plain", "forged body": "{", "method is": "PUT",
 	"credential extended": "x", "credential under-scheme": "Token", "address claimed": "X-Real-IP: {listed}", "handshake asking": "{random}", "handshake naming": "{random}",
 	"token unsecured": "none", "token kid": "another", "message uncovered": "content-digest", "message query": "a=b",
+	"signature key-at": "https://{host}@{https}",
 }
 
 // payloadsFor are the bodies without which a mutation of the body has nothing to change.
@@ -57,6 +58,7 @@ func testSubject(t *testing.T, name string) *Subject {
 	s.OtherURL, _ = url.Parse("http://127.0.0.1:1/other")
 	s.Endpoint.Address = netip.MustParseAddrPort("127.0.0.1:1")
 	s.Limits = Limits{}.filled(p)
+	s.keyPlace = &keyPlace{keys: p.NewKeys(random), address: "127.0.0.1:2/key", secure: "127.0.0.1:3/key"}
 	return s
 }
 

@@ -152,14 +152,20 @@ func (t *trial) prepare(step scenarios.Step, mutated bool) ([]*delivery, error) 
 	return deliveries, nil
 }
 
-// naming is the subject, and where a handshake may name a URL the one that it names.
+// naming is the subject, and where a request may name a URL of ours the one that it names.
 func (t *trial) naming(step scenarios.Step) (*Subject, error) {
-	if step.Mutate == nil || step.Mutate.Part != "handshake" {
-		return &t.subject, nil
-	}
 	s := t.subject
 	var err error
-	s.callback, err = t.callback()
+	switch {
+	case step.Mutate == nil:
+		return &t.subject, nil
+	case step.Mutate.Part == "handshake":
+		s.callback, err = t.callback()
+	case slices.Contains(mutations.find(step.Mutate.Part, step.Mutate.Name).needs, keyCanary):
+		s.keyPlace, err = t.luring()
+	default:
+		return &t.subject, nil
+	}
 	return &s, err
 }
 

@@ -17,6 +17,7 @@ func (j *Judge) Send(ctx context.Context, step scenarios.Step) ([]reports.Exchan
 		return nil, errors.New(lack)
 	}
 	t := j.newTrial(c)
+	defer func() { t.canary.close() }()
 	_, err := t.perform(ctx, step, stepLabel(0, c.Send), true)
 	return t.evidence, err
 }

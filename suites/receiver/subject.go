@@ -40,7 +40,8 @@ type Subject struct {
 	Answers Answers
 	Limits  Limits
 
-	callback string // the URL that requests name, where they do
+	callback string    // the URL that requests name, where they do
+	keyPlace *keyPlace // where a delivery says that its key is to be had, where that is ours
 
 	Notes []string // what is odd about the above, and prevents nothing
 }

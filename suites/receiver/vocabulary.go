@@ -171,6 +171,7 @@ var generalCapabilities = capabilityTable{
 		func(s *Subject) bool { return len(s.Profile.Signature.FactWords()) > 0 }, profileLacks("signs nothing that it does not send")},
 	{word("", "key-from", "says in a delivery where its key is to be had"),
 		func(s *Subject) bool { return s.Profile.KeyFrom != nil }, profileLacks("does not say where its key is to be had")},
+	{word("", keyCanary, "says in a delivery where its certificate is to be had, and the target can reach ours"), hasKeyCanary, lacksKeyCanary},
 	{word("", "signature-beside-body", "carries what proves it beside the body, and not in it"),
 		func(s *Subject) bool { return !s.Profile.Signature.InBody() }, profileLacks("has its signature in the body")},
 	{word("", "declared-json", "sends what a receiver may take where it is declared to be JSON"),

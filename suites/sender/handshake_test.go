@@ -2,6 +2,7 @@ package sender_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -28,6 +29,16 @@ type host struct {
 	refusal   int                // the status by which its API refuses an endpoint
 	mute      bool               // it registers what does not agree, and delivers nothing there
 	asked     int
+
+	lease     func(asked int) int // that it names; 0 is none
+	perpetual bool                // it delivers when the lease is over
+	heedless  bool                // it does not ask whether deliveries are to end
+	later     bool                // it asks behind its answer
+	leased    int
+	until     time.Time        // when the lease of the last endpoint is over
+	left      bool             // the last endpoint gets no more
+	denies    func(n int) bool // the n-th time it says that there will be no deliveries
+	revokes   bool             // it says so to whoever has agreed
 }
 
 // asks has the sender ask by the handshake of a profile.
@@ -47,14 +58,54 @@ func asks(name string, change func(h *host)) func(*stage) {
 		}
 		s.subject.Limits.Minute = 10 * time.Second
 		s.subject.Register = action{words: []string{"url", "secret"}, do: func(ctx context.Context, v sender.Values) (sender.Outcome, error) {
-			return h.register(ctx, s, v.URL)
+			return h.register(ctx, s, v)
 		}}
 		s.subject.Move = s.subject.Register
+		if p.Challenge.Lease == "" {
+			return
+		}
+		s.subject.Register = action{words: []string{"url", "secret", "lease"}, do: s.subject.Register.(action).do}
+		s.subject.Remove = action{words: []string{"url"}, do: func(ctx context.Context, v sender.Values) (sender.Outcome, error) {
+			return h.remove(ctx, s, v.URL)
+		}}
+		if s.sender.loses == nil {
+			s.sender.loses = func(int) bool { return h.left || !h.perpetual && !h.until.IsZero() && time.Now().After(h.until) }
+		}
 	}
 }
 
-func (h *host) register(ctx context.Context, s *stage, target string) (sender.Outcome, error) {
-	registered := sender.Outcome{Status: http.StatusCreated}
+// remove ends deliveries, if the endpoint says so.
+func (h *host) remove(ctx context.Context, s *stage, target string) (sender.Outcome, error) {
+	ask := func(ctx context.Context) (bool, error) {
+		if h.heedless {
+			return true, nil
+		}
+		ends, err := h.question(ctx, s, target, s.keys, profile.Asked{Leaving: true})
+		return ends || h.trusts, err
+	}
+	if h.later {
+		s.sender.busy.Go(func() {
+			time.Sleep(100 * time.Millisecond)
+			h.left, _ = ask(context.Background())
+		})
+		return sender.Outcome{Status: http.StatusAccepted}, nil
+	}
+	var err error
+	if h.left, err = ask(ctx); err != nil || h.left {
+		return sender.Outcome{Status: http.StatusNoContent}, err
+	}
+	return sender.Outcome{Status: http.StatusUnprocessableEntity}, nil
+}
+
+func (h *host) register(ctx context.Context, s *stage, v sender.Values) (sender.Outcome, error) {
+	registered, target := sender.Outcome{Status: http.StatusCreated}, v.URL
+	h.left, h.until, h.leased = false, time.Time{}, v.Lease
+	if h.lease != nil {
+		h.leased = h.lease(v.Lease)
+	}
+	if h.leased > 0 {
+		h.until = time.Now().Add(time.Duration(float64(h.leased) * cmp.Or(s.subject.Limits.Hasten, 1) * float64(time.Second)))
+	}
 	if h.never {
 		return registered, nil
 	}
@@ -63,6 +114,9 @@ func (h *host) register(ctx context.Context, s *stage, target string) (sender.Ou
 		var careless bool
 		careless, err = h.ask(ctx, s, target, s.profile.NewKeys(rand.New(rand.NewPCG(5, 6))))
 		agrees = !careless
+	}
+	if err == nil && agrees && h.revokes {
+		_, err = h.ask(ctx, s, target, s.keys)
 	}
 	switch {
 	case err != nil:
@@ -78,9 +132,14 @@ func (h *host) register(ctx context.Context, s *stage, target string) (sender.Ou
 
 // ask performs one handshake, and tells whether the endpoint agrees.
 func (h *host) ask(ctx context.Context, s *stage, target string, keys profile.Keys) (agrees bool, err error) {
+	return h.question(ctx, s, target, keys, profile.Asked{Lease: h.leased})
+}
+
+// question is one that is asked of an endpoint.
+func (h *host) question(ctx context.Context, s *stage, target string, keys profile.Keys, a profile.Asked) (agrees bool, err error) {
 	p, c := s.profile, s.profile.Challenge
 	h.asked++
-	a := profile.Asked{Challenge: h.challenge(h.asked)}
+	a.Challenge = h.challenge(h.asked)
 	if c.Known != nil {
 		a.Known = c.Known.Value
 	}
@@ -100,6 +159,12 @@ func (h *host) ask(ctx context.Context, s *stage, target string, keys profile.Ke
 		return false, err
 	}
 	u.RawQuery = c.Parameters(a)
+	if c.Lease != "" && a.Lease == 0 {
+		u.RawQuery = strings.Replace(u.RawQuery, c.Lease, "x", 1)
+	}
+	if h.denies != nil && h.denies(h.asked) {
+		u.RawQuery = c.Refusing(a)
+	}
 	conn, err := s.net.dial(ctx, u.Host)
 	if err != nil {
 		return false, err
@@ -129,12 +194,28 @@ const (
 	movedYAML = "endpoints: [{name: main}, {name: b, later: true}]\ntrigger: [{}, {do: move, to: b}, {to: b, expect: "
 )
 
+const leaseYAML = "endpoints: [{name: main, lease: 3s}]\ntrigger: [{as: within}, {as: behind, after: 4s, expect: within-lease}]"
+
+// leavingYAML is a case whose endpoint is removed, and what must come of it.
+func leavingYAML(how, expect string) string {
+	if how != "" {
+		how = "endpoints: [{name: main, handshake: " + how + "}]\n"
+	}
+	return how + "trigger: [{as: before}, {do: remove}, {as: after, expect: " + expect + "}]"
+}
+
+// hastened has leases be a tenth of what they say.
+func hastened(s *stage) { s.subject.Limits.Hasten = 0.1 }
+
 // answeredSo is a case with an endpoint that answers its handshake so.
 func answeredSo(how, expect string) string {
 	return "endpoints: [{name: main, handshake: " + how + "}]\n" + onceYAML + "expect: " + expect
 }
 
 func handshakeRows() []verdict {
+	// The preflight asks once when it comes, and once when it goes.
+	second := func(n int) bool { return n == 3 }
+	afterEach := func(n int) bool { return n%3 == 2 }
 	never := func(h *host) { h.never = true }
 	trusts := func(h *host) { h.trusts = true }
 	unnamed := edits(func(a *try) { a.request.Headers.Del("WebHook-Request-Origin") })
@@ -174,6 +255,33 @@ func handshakeRows() []verdict {
 		{"an endpoint that nobody tries", answeredSo("careless", "unconsented"), asks("discord", nil), fail, "the event came"},
 		{"moved and refused", strings.Replace(movedYAML, "later: true", "later: true, handshake: refused", 1) + "unconsented}]", asks("websub", nil), pass, ""},
 		{"moved and taken", strings.Replace(movedYAML, "later: true", "later: true, handshake: refused", 1) + "unconsented}]", asks("websub", trusts), fail, "came"},
+
+		{"lease named", asksYAML + "lease-named", asks("websub", nil), pass, ""},
+		{"no lease named", asksYAML + "lease-named", asks("websub", func(h *host) { h.lease = func(int) int { return 0 } }), fail, "hub.lease_seconds"},
+		{"no lease of one that never asks", asksYAML + "lease-named", asks("websub", never), fail, "never asked"},
+		{"lease over", leaseYAML, asks("websub", nil), pass, ""},
+		{"lease over, and delivered", leaseYAML, asks("websub", func(h *host) { h.perpetual = true }), fail, "after the lease was over, which was of 3 s"},
+		{"longer lease than asked for", leaseYAML, asks("websub", func(h *host) { h.lease = func(int) int { return 60 } }), open, "a lease of 60 s"},
+		{"a longer lease, and hastened", leaseYAML, with(asks("websub", nil), hastened), pass, ""},
+		{"a longer lease, hastened, and delivered", leaseYAML, with(asks("websub", func(h *host) { h.perpetual = true }), hastened), fail, "after 0.1 of that"},
+		{"lease over, and nothing before", leaseYAML, with(asks("websub", nil), dead), open, "nothing arrived"},
+		{"lease over, and nothing at all", strings.Replace(leaseYAML, ", expect: within-lease}]", "}]\nexpect: within-lease", 1), with(asks("websub", nil), dead), open, "before the lease was over"},
+		{"lease of nobody", leaseYAML, asks("websub", never), open, "had not agreed"},
+		{"lease of others", leaseYAML, asks("slack", nil), skip, "no time for which"},
+
+		{"asked to leave", leavingYAML("", "[silent, asked-to-leave]"), asks("websub", nil), pass, ""},
+		{"asked to leave later", leavingYAML("", "[silent, asked-to-leave]"), asks("websub", func(h *host) { h.later = true }), pass, ""},
+		{"not asked to leave", leavingYAML("", "[silent, asked-to-leave]"), asks("websub", func(h *host) { h.heedless = true }), fail, "never asked whether its deliveries are to end"},
+		{"stays", leavingYAML("stays", "delivered"), asks("websub", nil), pass, ""},
+		{"stays, and asked later", leavingYAML("stays", "delivered"), asks("websub", func(h *host) { h.later = true }), pass, ""},
+		{"stays by a wrong echo", leavingYAML("stays-by-wrong-echo", "delivered"), asks("websub", nil), pass, ""},
+		{"stays in vain", leavingYAML("stays", "delivered"), asks("websub", trusts), fail, "nothing arrived"},
+		{"stays, and is not asked", leavingYAML("stays", "delivered"), asks("websub", func(h *host) { h.heedless = true }), fail, "nothing arrived"},
+		{"leaving of others", leavingYAML("stays", "delivered"), asks("slack", nil), skip, "does not ask whether"},
+
+		{"denied, and delivered", asksYAML + "consented-first", asks("websub", func(h *host) { h.denies, h.trusts = second, true }), fail, "never asked"},
+		{"denied afterwards", "trigger: [{}, {after: 2s}]\nexpect: consented-first", asks("websub", func(h *host) { h.revokes, h.denies = true, afterEach }), fail, "after it had ceased to"},
+		{"denied, and silent", asksYAML + "unconsented", asks("websub", func(h *host) { h.denies = second }), pass, ""},
 
 		{"origin", asksYAML + "origin-named", asks("cloudevents", nil), pass, ""},
 		{"no origin", asksYAML + "origin-named", with(asks("cloudevents", nil), unnamed), fail, "has no header"},

@@ -40,6 +40,7 @@ type Values struct {
 	Data     []byte            // {data}: JSON that the event is to carry; an empty object where it is nil
 	Headers  map[string]string // {headers}: custom headers, as a JSON object
 	Events   []string          // {events}: event types, as a JSON list
+	Lease    int               // {lease}: for how many seconds deliveries are asked for
 	// {client_certificate} and {client_key}: what the sender is to show to the endpoint,
 	// in PEM; empty where that is nothing.
 	ClientCertificate, ClientKey string

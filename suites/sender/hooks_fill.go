@@ -50,6 +50,7 @@ const (
 	wordRegister    = "register"
 	wordCertificate = "client_certificate"
 	wordKey         = "client_key"
+	wordLease       = "lease"
 )
 
 var hookWords = []hookWord{
@@ -59,6 +60,7 @@ var hookWords = []hookWord{
 	{"secret", false, func(v Values) string { return v.Secret }},
 	{wordCertificate, false, func(v Values) string { return v.ClientCertificate }},
 	{wordKey, false, func(v Values) string { return v.ClientKey }},
+	{wordLease, false, func(v Values) string { return strconv.Itoa(v.Lease) }},
 	{"endpoint", false, func(v Values) string { return v.Endpoint }},
 	{"data", true, func(v Values) string { return orElse(string(v.Data), "{}") }},
 	{"headers", true, func(v Values) string { return orElse(jsonOf(v.Headers), "{}") }},

@@ -25,7 +25,8 @@ type endpoint struct {
 	registration []byte       // what the sender answered when it was registered
 	registered   bool
 
-	greetings []greeting // by the profile's handshake
+	greetings []greeting  // by the profile's handshake
+	denials   []time.Time // when it was said that there would be no deliveries
 
 	tls         *secured // nil where it speaks none
 	connections int      // on a port of its own
@@ -141,7 +142,7 @@ func (t *trial) arrive(e *endpoint, carried *event, r *wire.Received) (*attempt,
 	defer t.mu.Unlock()
 	defer t.catch()
 	foreign := carried != nil && carried.trial != t
-	if !t.over && !foreign {
+	if !foreign {
 		if reply := t.greet(e, r); reply != nil {
 			return nil, *reply
 		}

@@ -75,6 +75,7 @@ type Limits struct {
 	Arrival time.Duration // from an event to its first attempt
 	Slack   time.Duration // by which a time may be missed
 	Minute  time.Duration // that an allowed rate counts in; a minute where it is 0
+	Hasten  float64       // by which a lease is shorter than it says; 1 where it is 0
 }
 
 // DefaultLimits are those of an ordinary run.

@@ -137,10 +137,11 @@ func (t *trial) register(ctx context.Context, e *endpoint) finding {
 		return inconclusive("the endpoint could not be registered: %s", err)
 	case out.OK():
 		e.registered, e.registration = true, out.Body
+		t.awaitCallback(ctx, e)
 		return t.issued(e)
 	}
 	t.refusal = &out
-	if !t.expects("refused", "refused-or-silent", "refused-or-inert", "refused-or-unsent", "no-request", "unconsented") {
+	if !t.expects("refused", "refused-or-silent", "refused-or-inert", "refused-or-unsent", "no-request", "unconsented", "granted-by-callback") {
 		return inconclusive("the sender did not register the endpoint %s: %s", e.url, out.phrase())
 	}
 	return passed()
@@ -171,7 +172,7 @@ func (t *trial) issued(e *endpoint) finding {
 func (t *trial) values(e *endpoint, ev *event, trigger scenarios.Trigger) Values {
 	v := Values{
 		URL: e.url, Token: ev.token, Event: trigger.Event, Endpoint: e.spec.Name, Data: []byte("{}"),
-		Headers: e.spec.Headers, Events: e.spec.Events, Registration: e.registration, Secret: secretOf(t.subject.Profile, t.subject.Keys),
+		Headers: e.spec.Headers, Events: e.spec.Events, Lease: t.leaseFor(e), Registration: e.registration, Secret: secretOf(t.subject.Profile, t.subject.Keys),
 	}
 	if e.tls != nil {
 		v.ClientCertificate, v.ClientKey = e.tls.certificate, e.tls.key
@@ -274,8 +275,12 @@ func (t *trial) do(ctx context.Context, step int, trigger scenarios.Trigger) {
 		v.Secret = secretOf(t.subject.Profile, t.subject.Next)
 	}
 	out, err := action.Do(ctx, v)
+	if trigger.Do == "remove" {
+		t.leave(ctx, e, err == nil && out.OK())
+	}
 	moved(err == nil && out.OK())
 	switch {
+	case err == nil && trigger.Do == "remove" && out.Refused() && !e.leaves(): // it was asked, and did not confirm it
 	case err == nil && trigger.Do == "move" && out.Refused() && t.expects("unconsented"):
 		t.refusal = &out
 	case err != nil:

@@ -136,6 +136,10 @@ var capabilities = capabilityTable{
 		profileLacks("has no handshake whose answer is made with the secret")},
 	{word("tried-forgery", "finds out in its handshake whether an endpoint verifies signatures"), ofHandshake(triesForgery), profileLacks("does not find out whether an endpoint verifies")},
 	{word("allowed-rate", "lets an endpoint say how often deliveries may come"), ofHandshake(func(c *profile.Challenge) bool { return c.Rate != nil }), profileLacks("lets nobody say how often deliveries may come")},
+	{word("consent-callback", "may name a URL in its handshake at which an endpoint agrees later"), ofHandshake(func(c *profile.Challenge) bool { return c.Callback != "" }),
+		profileLacks("names no URL at which an endpoint could agree later")},
+	{word("lease", "agrees with an endpoint on how long it has its deliveries, and is told by us"), hasLease, lacksLease},
+	{word("leaving", "asks an endpoint whether its deliveries are to end, and can be told to forget it"), hasLeaving, lacksLeaving},
 	{word("origin", "names its origin in a header, of its handshake and its deliveries"), of(func(p *profile.Profile) bool {
 		return p.Challenge != nil && p.Challenge.Known != nil && p.Challenge.Known.Header != "" && !p.HandsOver()
 	}), profileLacks("names no origin")},
@@ -208,6 +212,34 @@ func lacksHandshake(j *Judge) string {
 		return "endpoints cannot be registered, and so nobody sees the sender ask them: --register"
 	}
 	return "the secret is not known when the handshake comes: --secret, and {secret} in --register"
+}
+
+func hasLease(j *Judge) bool {
+	return hasHandshake(j) && j.subject.Profile.Challenge.Lease != "" && j.subject.Register.Has(wordLease)
+}
+
+func lacksLease(j *Judge) string {
+	switch c := j.subject.Profile.Challenge; {
+	case c == nil || c.Lease == "":
+		return profileLacks("agrees on no time for which deliveries are made")(j)
+	case !hasHandshake(j):
+		return lacksHandshake(j)
+	}
+	return "no time can be asked for: {lease} in --register"
+}
+
+func hasLeaving(j *Judge) bool {
+	return hasHandshake(j) && j.subject.Profile.Challenge.Leaving != "" && j.subject.Remove != nil
+}
+
+func lacksLeaving(j *Judge) string {
+	switch c := j.subject.Profile.Challenge; {
+	case c == nil || c.Leaving == "":
+		return profileLacks("does not ask whether deliveries are to end")(j)
+	case !hasHandshake(j):
+		return lacksHandshake(j)
+	}
+	return "endpoints cannot be removed: --remove"
 }
 
 func hasSecret(j *Judge) bool {

@@ -3,30 +3,74 @@ package reports
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 )
 
+// Pair is two runs held against each other: of a load a *Comparison, of cases *Changes.
+type Pair interface {
+	ExitCode() int
+	onScreen(s screen)
+	markdown(p *printer)
+	plain() any // what the JSON is made of
+}
+
 // ComparisonFormats are the forms in which a comparison can be written.
 var ComparisonFormats = []struct {
 	Name, Doc string
-	Write     func(w io.Writer, c Comparison) error
+	Write     func(w io.Writer, c Pair) error
 }{
 	{"terminal", "text for people", Terminal{Width: 100}.WriteComparison},
 	{"markdown", "a table for a pull request", ComparisonMarkdown},
 	{"json", "everything, for programs", ComparisonJSON},
 }
 
-var differenceStyles = map[Difference]Verdict{
-	Same: Pass, Improvement: Pass, Regression: Fail, Unsupported: Warn, Incomparable: Inconclusive,
+// WriteComparison writes two runs side by side, for people.
+func (t Terminal) WriteComparison(w io.Writer, c Pair) error {
+	var b bytes.Buffer
+	c.onScreen(t.screen(&b))
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
-// WriteComparison writes two runs side by side, for people.
-func (t Terminal) WriteComparison(w io.Writer, c Comparison) error {
-	var b bytes.Buffer
-	s := t.screen(&b)
+// ComparisonMarkdown writes tables for a pull request.
+func ComparisonMarkdown(w io.Writer, c Pair) error {
+	p := printer{w: w}
+	c.markdown(&p)
+	return p.err
+}
+
+// ComparisonJSON writes the comparison as one JSON object. Of two load runs:
+//
+//	schema      "hookanvil.compare/1"
+//	verdict     "regression", "improvement", "no difference" or "not comparable"
+//	tolerance   a share
+//	reasons[]   why the runs are not comparable; notes[] besides
+//	figures[]   {class, figure, unit, a, b, change, tested, delta, ratio, low, high, verdict}
+//
+// Of two runs of cases:
+//
+//	schema      "hookanvil.changes/1"
+//	verdict     as above, or "not judged"
+//	a, b        {tool, subject, profile, started, state, totals}
+//	reasons[]   why the runs are not comparable, or not whole; notes[] besides
+//	alike       how many cases came out alike
+//	cases[]     {id, title, what, verdict, a, b, figures[]}, where a and b are {verdict, level,
+//	            reason, status_only}, or null, and figures[] {name, a, b}
+//	loads[]     {id, load}, where load is a comparison of two load runs
+func ComparisonJSON(w io.Writer, c Pair) error {
+	if err := WriteJSON(w, c.plain()); err != nil {
+		return fmt.Errorf("write the comparison: %w", err)
+	}
+	return nil
+}
+
+var differenceStyles = map[Difference]Verdict{
+	Same: Pass, Improvement: Pass, Regression: Fail, Unsupported: Warn, Incomparable: Inconclusive, Lost: Inconclusive,
+}
+
+func (c *Comparison) onScreen(s screen) {
 	s.line("%s", s.paint(bold, "Two load runs"))
 	s.line("")
 	for _, run := range []struct {
@@ -36,15 +80,7 @@ func (t Terminal) WriteComparison(w io.Writer, c Comparison) error {
 		s.paragraph(fmt.Sprintf("  %-10s", run.name), fmt.Sprintf("%s, %s, %s", run.m.Started.UTC().Format("2006-01-02 15:04:05 UTC"), run.m.Subject.Target, run.m.Plan))
 	}
 	s.line("")
-	const width, first = 11, 30
-	s.row(bold, "Figure", first, []string{"A", "B", "change", "effect", "at least", "at most"}, width, dimmed)
-	for _, class := range c.order() {
-		for _, r := range c.Rows {
-			if r.Class == class {
-				s.compared(r, first, width)
-			}
-		}
-	}
+	s.comparedRows(c)
 	s.paragraph("  ", fmt.Sprintf("Effect is Cliff's delta of the seconds of both runs; the bounds of the change, second by second, hold together with a probability of %.0f %%. "+
 		"Figures without are shown, and not tested.", 100*confidence))
 	if len(c.Incomparable) > 0 {
@@ -54,11 +90,32 @@ func (t Terminal) WriteComparison(w io.Writer, c Comparison) error {
 		}
 	}
 	s.notes(Run{Notes: c.Notes})
-	v := c.Verdict()
+	s.concluded(c.Verdict(), c.Words())
+}
+
+// comparedRows are the figures of two load runs.
+func (s screen) comparedRows(c *Comparison) {
+	const width, first = 11, 30
+	s.row(bold, "Figure", first, []string{"A", "B", "change", "effect", "at least", "at most"}, width, dimmed)
+	for _, class := range c.order() {
+		for _, r := range c.Rows {
+			if r.Class == class {
+				s.compared(r, first, width)
+			}
+		}
+	}
+}
+
+// concluded is the last line of a comparison.
+func (s screen) concluded(v Difference, words string) {
 	s.line("")
-	s.line("%s %s", s.glyph(differenceStyles[v]), s.paint(bold+";"+styles[differenceStyles[v]].color, c.Words()))
-	_, err := w.Write(b.Bytes())
-	return err
+	for i, line := range wrap(inert(words), s.Width-2) {
+		if i == 0 {
+			s.line("%s %s", s.glyph(differenceStyles[v]), s.paint(bold+";"+styles[differenceStyles[v]].color, line))
+		} else {
+			s.line("  %s", line)
+		}
+	}
 }
 
 func (s screen) compared(r Compared, first, width int) {
@@ -128,13 +185,16 @@ func (c *Comparison) Words() string {
 	return "No difference beyond " + tolerance
 }
 
-// ComparisonMarkdown writes a table for a pull request.
-func ComparisonMarkdown(w io.Writer, c Comparison) error {
-	p := printer{w: w}
+func (c *Comparison) markdown(p *printer) {
 	p.linef("### Load, before and after: %s", c.Verdict())
 	p.linef("")
 	p.linef("%s.", c.Words())
 	p.linef("")
+	c.markdownRows(p)
+	p.texts(c.Incomparable, c.Notes)
+}
+
+func (c *Comparison) markdownRows(p *printer) {
 	p.linef("| figure | A | B | change | effect | at least | at most | |")
 	p.linef("| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |")
 	for _, class := range c.order() {
@@ -153,26 +213,21 @@ func ComparisonMarkdown(w io.Writer, c Comparison) error {
 			p.linef("%s | %s |", line, verdict)
 		}
 	}
-	for _, list := range [][]string{c.Incomparable, c.Notes} {
+}
+
+func (p *printer) texts(lists ...[]string) {
+	for _, list := range lists {
 		for _, text := range list {
 			p.linef("")
 			p.linef("Note: %s", asCode(text))
 		}
 	}
-	return p.err
 }
 
-// ComparisonSchema is the version of a comparison's JSON.
+// ComparisonSchema is the version of the JSON of two load runs.
 const ComparisonSchema = "hookanvil.compare/1"
 
-// ComparisonJSON writes the comparison as one JSON object:
-//
-//	schema      "hookanvil.compare/1"
-//	verdict     "regression", "improvement", "no difference" or "not comparable"
-//	tolerance   a share
-//	reasons[]   why the runs are not comparable; notes[] besides
-//	figures[]   {class, figure, unit, a, b, change, tested, delta, ratio, low, high, verdict}
-func ComparisonJSON(w io.Writer, c Comparison) error {
+func (c *Comparison) plain() any {
 	type figure struct {
 		Class   string     `json:"class,omitempty"`
 		Figure  string     `json:"figure"`
@@ -202,10 +257,5 @@ func ComparisonJSON(w io.Writer, c Comparison) error {
 		}
 		out.Figures = append(out.Figures, f)
 	}
-	b, err := json.MarshalIndent(out, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the comparison: %w", err)
-	}
-	_, err = w.Write(append(inertJSON(b), '\n'))
-	return err
+	return out
 }

@@ -221,12 +221,12 @@ func TestComparisonGolden(t *testing.T) {
 	for _, f := range reports.ComparisonFormats {
 		for name, c := range map[string]reports.Comparison{"compare.": slower, "incomparable.": other} {
 			var out bytes.Buffer
-			must(t, f.Write(&out, c))
+			must(t, f.Write(&out, &c))
 			checkGolden(t, name+f.Name, out.String())
 		}
 	}
 	var out bytes.Buffer
-	must(t, reports.Terminal{Width: 60, ASCII: true, Color: true}.WriteComparison(&out, slower))
+	must(t, reports.Terminal{Width: 60, ASCII: true, Color: true}.WriteComparison(&out, &slower))
 	checkGolden(t, "compare-narrow.terminal", out.String())
 }
 
@@ -236,7 +236,7 @@ func TestComparisonInjection(t *testing.T) {
 		c := reports.Compare(a, b, 0.1)
 		for _, f := range reports.ComparisonFormats {
 			var out bytes.Buffer
-			must(t, f.Write(&out, c))
+			must(t, f.Write(&out, &c))
 			switch f.Name {
 			case "markdown":
 				for line := range strings.SplitSeq(out.String(), "\n") {

@@ -60,7 +60,7 @@ func journalOf(t *testing.T, run reports.Run) []byte {
 	return b.Bytes()
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -325,6 +325,23 @@ func TestJournalNeverOverwrites(t *testing.T) {
 	}
 	if _, err := reports.CreateJournal(path, reports.Run{}, nil); err == nil || !strings.Contains(err.Error(), "never overwritten") {
 		t.Errorf("second journal: %v", err)
+	}
+}
+
+// A journal whose file is taken away must not look as if it had been kept.
+func TestJournalThatIsTakenAway(t *testing.T) {
+	for name, take := range map[string]func(path string) error{
+		"removed":  os.Remove,
+		"replaced": func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600)) },
+		"moved":    func(path string) error { return os.Rename(path, path+".old") },
+	} {
+		path := filepath.Join(t.TempDir(), "run.journal")
+		j, err := reports.CreateJournal(path, reports.Run{}, nil)
+		must(t, err)
+		must(t, take(path))
+		if err := j.Close(reports.Complete, began, nil); err == nil || !strings.Contains(err.Error(), "while the run went") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -25,14 +25,17 @@ import (
 //	notes[]   findings about the run as a whole
 //	clock_offset_ms  the subject's clock less ours, to the second, where its answers have a date
 //	stale[]   known failures that excuse nothing any more
-//	totals    {pass, fail, known, warn, skip, inconclusive}; known counts some of fail
+//	baseline  {from, tool, started, unjudged[], mended[]}: the run that this one was held against,
+//	          the cases that it judged and this run did not, and those that failed there and pass now
+//	totals    {pass, fail, known, warn, skip, inconclusive, excused}; known counts some of fail, and
+//	          excused some of inconclusive: those that the baseline could not judge either
 //	results[] {id, title, level, source, file, line, why, fix, verdict, reason, lacks, status_only, known,
-//	          figures[], reproduce, evidence[], load, absorbed, duration_ms}, in the order of the catalogue
+//	          baseline, figures[], reproduce, evidence[], load, absorbed, duration_ms}, in the order of the catalogue
 //	file, line  where a case of the user's own is written down
 //	lacks     the capability for want of which a case is skipped
 //	load      a Measurement, without histograms and series: what a case of load measured
 //	absorbed  an Absorption, without histograms and series: what arrived of a sender under load
-//	figures[] {name, value, unit, note}: what a measuring case measured
+//	figures[] {name, value, unit, within, note}: what a measuring case measured, and how exactly
 //	evidence[] {label, outcome, detail, status, effects, sent, received, sent_bytes, received_bytes,
 //	          marks[], delivery, attempt, remote, notes[], started_ms, first_byte_ms, duration_ms}
 //	marks[]   [from, to): the bytes of sent that depart from an honest delivery

@@ -15,7 +15,7 @@ import (
 //	fail           <failure type="must">
 //	known failure  <skipped>, with the reason it was accepted for
 //	warn           passed, with a <system-out>: a "should" does not break a build
-//	inconclusive   <error type="inconclusive">
+//	inconclusive   <error type="inconclusive">; <skipped> where the baseline has it so as well
 //	skip           <skipped>
 //
 // Where the run as a whole is no success for a reason that no case shows (it did not
@@ -121,8 +121,8 @@ func junitCaseOf(r Result) junitCase {
 	c := junitCase{Class: strings.ReplaceAll(inert(suite), "/", "."), Name: inert(name), Time: junitLength(r.Duration)}
 	why := &junitWhy{Message: inert(r.Reason), Type: inert(r.Level)}
 	switch {
-	case r.Verdict == Fail && r.Known != "":
-		why.Message = inert("known failure: " + r.Known + ": " + r.Reason)
+	case r.accepted():
+		why.Message = inert(r.found())
 		c.Skipped = why
 	case r.Verdict == Fail:
 		why.Text = story(r)

@@ -33,6 +33,7 @@ func Apply(run *Run, known []Known, now time.Time) {
 		case result.Verdict != Fail && result.Verdict != Warn:
 			// Not judged: whether the failure is still there cannot be told.
 		case k.over(now):
+			result.Known = ""
 			run.Notes = append(run.Notes, fmt.Sprintf("known failure %s was excused until %s: repair it, or decide anew (%s)", k.ID, k.Until.Format(time.DateOnly), k.Reason))
 		default:
 			result.Known = k.Reason

@@ -39,9 +39,11 @@ type Run struct {
 	// first answer dated it; nil where it did not.
 	ClockOffset *float64 `json:"clock_offset_ms,omitempty"`
 	// Stale are the ids in the known-failures file that excuse nothing any more.
-	Stale   []string `json:"stale,omitempty"`
-	Totals  Totals   `json:"totals"`
-	Results []Result `json:"results"`
+	Stale []string `json:"stale,omitempty"`
+	// Baseline is what the run was held against; nil where it was not.
+	Baseline *Baseline `json:"baseline,omitempty"`
+	Totals   Totals    `json:"totals"`
+	Results  []Result  `json:"results"`
 }
 
 // Subject is what was judged.
@@ -64,6 +66,7 @@ type Totals struct {
 	Warn         int `json:"warn"`
 	Skip         int `json:"skip"`
 	Inconclusive int `json:"inconclusive"`
+	Excused      int `json:"excused,omitempty"` // of the inconclusive: those that the baseline could not judge either
 }
 
 // Result is the judgement of one case, with what it rests on.
@@ -85,8 +88,11 @@ type Result struct {
 	Lacks string `json:"lacks,omitempty"`
 	// StatusOnly marks a verdict that rests on statuses, since no probe told of effects.
 	StatusOnly bool `json:"status_only,omitempty"`
-	// Known is the reason given in the known-failures file, where the case is in it.
-	Known     string        `json:"known,omitempty"`
+	// Known is the reason given in the known-failures file, where the case is in it, or what
+	// the baseline had of it.
+	Known string `json:"known,omitempty"`
+	// Baseline is the verdict of the case in the run that this one is held against.
+	Baseline  Verdict       `json:"baseline,omitempty"`
 	Figures   []Figure      `json:"figures,omitempty"`   // what a measuring case measured
 	Reproduce string        `json:"reproduce,omitempty"` // a command, secrets as environment variables
 	Duration  time.Duration `json:"-"`                   // rendered as duration_ms
@@ -103,7 +109,9 @@ type Figure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
 	Unit  string  `json:"unit"` // s, ms, count, bytes, /s
-	Note  string  `json:"note,omitempty"`
+	// Within is by how much the value may be another, where the way of measuring says it.
+	Within float64 `json:"within,omitempty"`
+	Note   string  `json:"note,omitempty"`
 }
 
 // Exchange is one attempt and its answer, as evidence: printable, bounded, and

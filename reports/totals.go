@@ -45,6 +45,9 @@ func (t *Totals) add(r Result) {
 		t.Skip++
 	default:
 		t.Inconclusive++
+		if r.Known != "" {
+			t.Excused++
+		}
 	}
 }
 
@@ -53,7 +56,8 @@ func (t Totals) judged() int { return t.Pass + t.Fail + t.Warn }
 
 // ExitCode is what the run amounts to: ExitPassed only where every planned case
 // was decided or did not apply, at least one was decided, and no failure is left
-// that nobody has accepted.
+// that nobody has accepted. Against a baseline, what could not be judged there either is no
+// obstacle, and what was judged there and is not now is one.
 func (r Run) ExitCode() int {
 	t := r.Count()
 	switch {
@@ -61,7 +65,7 @@ func (r Run) ExitCode() int {
 		return ExitInterrupted
 	case t.Fail > t.Known || len(r.Stale) > 0:
 		return ExitFailed
-	case r.State != Complete || t.Inconclusive > 0 || t.judged() == 0:
+	case r.State != Complete || t.Inconclusive > t.Excused || t.judged() == 0 || r.Baseline.lost():
 		return ExitInconclusive
 	}
 	return ExitPassed
@@ -78,8 +82,10 @@ func (r *Run) shortfall() string {
 		return "the run was cut short"
 	case len(r.Stale) > 0:
 		return "entries of the known failures are stale: " + strings.Join(r.Stale, ", ")
-	case t.judged()+t.Inconclusive == 0:
+	case t.judged()+t.Inconclusive == 0, t.judged()+t.Inconclusive == t.Excused:
 		return "nothing was judged"
+	case r.Baseline.lost():
+		return "the baseline judged what this run did not: " + strings.Join(r.Baseline.Unjudged, ", ")
 	}
 	return ""
 }
@@ -91,12 +97,16 @@ func (t Totals) words() string {
 	if t.Known > 0 {
 		failed += fmt.Sprintf(" (%d known)", t.Known)
 	}
+	unjudged := fmt.Sprintf("%d inconclusive", t.Inconclusive)
+	if t.Excused > 0 {
+		unjudged += fmt.Sprintf(" (%d in the baseline too)", t.Excused)
+	}
 	for _, c := range []struct {
 		n    int
 		text string
 	}{
 		{t.Fail, failed}, {t.Warn, plural(t.Warn, "warning")}, {t.Skip, fmt.Sprintf("%d skipped", t.Skip)},
-		{t.Inconclusive, fmt.Sprintf("%d inconclusive", t.Inconclusive)},
+		{t.Inconclusive, unjudged},
 	} {
 		if c.n > 0 {
 			counts = append(counts, c.text)
@@ -105,11 +115,21 @@ func (t Totals) words() string {
 	return strings.Join(counts, ", ")
 }
 
+// word is what the run amounts to in a word.
+func (r *Run) word() string {
+	o := outcomes[r.ExitCode()]
+	if o.verdict == Inconclusive && r.State == Incomplete {
+		return "Incomplete"
+	}
+	return o.word
+}
+
 // sentence is what the run amounts to, and how long it took.
 func (r *Run) sentence() string {
-	word, rest := r.headline()
-	if took := r.Ended.Sub(r.Started); took > 0 && !r.Started.IsZero() {
-		word += fmt.Sprintf(" in %.1f s", took.Seconds())
+	_, rest := r.headline()
+	took := ""
+	if d := r.Ended.Sub(r.Started); d > 0 && !r.Started.IsZero() {
+		took = fmt.Sprintf(" in %.1f s", d.Seconds())
 	}
-	return word + ": " + rest
+	return r.word() + took + ": " + rest
 }

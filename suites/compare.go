@@ -3,7 +3,6 @@ package suites
 import (
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -11,41 +10,37 @@ import (
 	"github.com/hookanvil/hookanvil/scenarios/strictyaml"
 )
 
-// CompareSettings say how two measurements are compared.
+// CompareSettings say how two runs are compared.
 type CompareSettings struct {
 	Tolerance string   // 10%
 	Report    []string // FORMAT=PATH
 }
 
-// Compare reads two measurements and compares them.
-func (s CompareSettings) Compare(before, after string) (reports.Comparison, error) {
+// Compare reads two runs, of cases or of load, and compares them.
+func (s CompareSettings) Compare(before, after string) (reports.Pair, error) {
 	tolerance, err := readTolerance(s.Tolerance)
 	if err != nil {
-		return reports.Comparison{}, err
+		return nil, err
 	}
 	if _, err := s.reports(); err != nil {
-		return reports.Comparison{}, err
+		return nil, err
 	}
-	var both [2]reports.Measurement
-	for i, path := range []string{before, after} {
-		if both[i], err = readMeasurement(path); err != nil {
-			return reports.Comparison{}, err
-		}
-	}
-	return reports.Compare(both[0], both[1], tolerance), nil
-}
-
-func readMeasurement(path string) (reports.Measurement, error) {
-	f, err := os.Open(path)
+	a, err := reports.ReadKept(before)
 	if err != nil {
-		return reports.Measurement{}, fmt.Errorf("read the measurement: %w", err)
+		return nil, err
 	}
-	defer f.Close()
-	m, err := reports.ReadMeasurement(f)
-	if err != nil {
-		return m, fmt.Errorf("%s: %w", path, err)
+	b, err := reports.ReadKept(after)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.Record != nil && b.Record != nil:
+		c := reports.CompareRuns(*a.Record, *b.Record, tolerance)
+		return &c, nil
+	case a.Load != nil && b.Load != nil:
+		c := reports.Compare(*a.Load, *b.Load, tolerance)
+		return &c, nil
 	}
-	return m, nil
+	return nil, fmt.Errorf("compare %s with %s: one is a load and the other a run of cases; name two of a kind", before, after)
 }
 
 func readTolerance(text string) (float64, error) {
@@ -66,7 +61,7 @@ func (s CompareSettings) reports() ([]destination, error) {
 
 // WriteReports writes the reports of a comparison, and tells whether one went to standard
 // output.
-func (s CompareSettings) WriteReports(stdout io.Writer, c reports.Comparison) (toStdout bool, err error) {
+func (s CompareSettings) WriteReports(stdout io.Writer, c reports.Pair) (toStdout bool, err error) {
 	all, err := s.reports()
 	if err != nil {
 		return false, err

@@ -59,6 +59,13 @@ func (s Settings) folder(c Config, role string, names []string) (*Folder, error)
 		}
 		m.Inputs = append(m.Inputs, reports.NewInput(reports.KnownFile, s.KnownFailures, src))
 	}
+	if c.Baseline != nil {
+		verdicts, err := c.Baseline.Verdicts()
+		if err != nil {
+			return nil, fmt.Errorf("keep the baseline: %w", err)
+		}
+		m.Inputs = append(m.Inputs, reports.NewInput(reports.BaselineFile, s.Baseline, verdicts))
+	}
 	return &Folder{s.Out, m}, nil
 }
 

@@ -50,6 +50,9 @@ func (s Settings) Plan(ctx context.Context, names []string) (Config, error) {
 	if c.Known, err = readKnown(s.KnownFailures, c.Cases); err != nil {
 		return Config{}, err
 	}
+	if c.Baseline, err = s.baseline(c); err != nil {
+		return Config{}, err
+	}
 	c.Seed = s.SeedOrRandom()
 	c.Parallel, c.FailFast, c.Timeout, c.Journal = s.Parallel, s.FailFast, s.Timeout, s.Journal
 	c.Reproduce, c.Tool = s.reproduceAs(role), Tool()
@@ -200,7 +203,7 @@ func (s Settings) reproduce(c scenarios.Case, role string) string {
 
 // ofTheRun are the settings that say nothing about a single case, and the seed: a
 // receiver that remembers ids would take the very same deliveries for replays.
-var ofTheRun = []string{"seed", "filter", "level", "parallel", "fail-fast", "timeout", "known-failures", "journal", "out", "report", "observe"}
+var ofTheRun = []string{"seed", "filter", "level", "parallel", "fail-fast", "timeout", "baseline", "known-failures", "journal", "out", "report", "observe"}
 
 func isBuiltIn(c scenarios.Case) bool {
 	builtIn, err := Catalogue()
@@ -256,6 +259,33 @@ func readKnown(path string, selected []scenarios.Case) ([]reports.Known, error) 
 		}
 	}
 	return known, problems.Err()
+}
+
+// baseline reads the run that this one is held against; nil where there is none.
+func (s Settings) baseline(c Config) (*reports.Record, error) {
+	if s.Baseline == "" {
+		return nil, nil
+	}
+	kept, err := reports.ReadKept(s.Baseline)
+	if err != nil {
+		return nil, fmt.Errorf("read the baseline: %w", err)
+	}
+	if kept.Record == nil {
+		return nil, fmt.Errorf("read the baseline %s: it is of a load; compare loads with hookanvil compare", s.Baseline)
+	}
+	var ids []string
+	for _, kase := range c.Cases {
+		ids = append(ids, kase.Name())
+	}
+	about := c.Subject.About
+	about.Target = c.Redactor.Clean(about.Target)
+	if err := reports.CheckBaseline(&kept.Record.Run, about, c.Subject.Profile.Name, ids); err != nil {
+		return nil, fmt.Errorf("use the baseline %s: %w", s.Baseline, err)
+	}
+	for i := range kept.Record.Results { // its reasons are told again
+		kept.Record.Results[i] = c.Redactor.CleanResult(kept.Record.Results[i])
+	}
+	return kept.Record, nil
 }
 
 // forWorkflow is the report that needs no path: what it writes to standard output is for

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -27,6 +26,8 @@ type Config struct {
 	FailFast bool
 	Timeout  time.Duration   // for all cases; none where it is 0
 	Known    []reports.Known // failures that are accepted for a time
+	// Baseline is the run that this one is held against; nil where there is none.
+	Baseline *reports.Record
 	// Journal is the file that records the run as it goes; none where it is empty.
 	Journal string
 	// Folder is kept as the run goes, the journal in it; none where it is nil.
@@ -84,6 +85,7 @@ type Session struct {
 	config  Config
 	judge   Judge
 	journal *reports.Journal
+	folder  *reports.Folder
 	started time.Time
 	over    time.Time // when it had ended
 	slots   map[string]*slot
@@ -129,15 +131,17 @@ func Start(ctx context.Context, c Config) (*Session, error) {
 
 // openRecords begins the results folder and the journal, where they are wanted.
 func (s *Session) openRecords() (err error) {
-	path := s.config.Journal
-	if f := s.config.Folder; f != nil {
-		path = filepath.Join(f.Dir, reports.JournalFile)
-		if err := reports.BeginFolder(f.Dir, f.Manifest); err != nil {
+	f := s.config.Folder
+	switch {
+	case f != nil:
+		if s.folder, err = reports.BeginFolder(f.Dir, f.Manifest); err != nil {
 			return err
 		}
-	}
-	if path != "" {
-		s.journal, err = reports.CreateJournal(path, s.header(), s.planned())
+		if s.journal, err = s.folder.Journal(s.header(), s.planned()); err != nil {
+			return errors.Join(err, s.folder.Close())
+		}
+	case s.config.Journal != "":
+		s.journal, err = reports.CreateJournal(s.config.Journal, s.header(), s.planned())
 	}
 	return err
 }
@@ -189,6 +193,9 @@ func (s *Session) found() reports.Run {
 	for _, c := range s.config.Cases {
 		run.Results = append(run.Results, s.slots[c.Name()].result)
 	}
+	if b := s.config.Baseline; b != nil {
+		reports.HoldAgainst(&run, b)
+	}
 	reports.Apply(&run, s.config.Known, s.over)
 	return run
 }
@@ -230,8 +237,8 @@ func (s *Session) run() {
 		s.journal.Clock(s.clock())
 		s.fail(s.journal.Close(s.state, s.over, s.notes))
 	}
-	if f := s.config.Folder; f != nil {
-		s.fail(reports.EndFolder(f.Dir, s.found()))
+	if s.folder != nil {
+		s.fail(s.folder.End(s.found()))
 	}
 }
 
@@ -336,7 +343,7 @@ func (s *Session) keep(c scenarios.Case, result reports.Result) {
 	slot := s.slots[c.Name()]
 	slot.result = result
 	close(slot.done)
-	failed := result.Verdict == reports.Fail && !s.known(result.ID)
+	failed := result.Verdict == reports.Fail && !s.known(result)
 	cut := s.ctx.Err() != nil && result.Verdict == reports.Inconclusive
 	s.update(func(p *Progress) {
 		s.cut = s.cut || cut
@@ -351,8 +358,12 @@ func (s *Session) keep(c scenarios.Case, result reports.Result) {
 	}
 }
 
-func (s *Session) known(id string) bool {
-	return slices.ContainsFunc(s.config.Known, func(k reports.Known) bool { return k.ID == id })
+// known tells whether a failure is listed, or the baseline has it as well.
+func (s *Session) known(r reports.Result) bool {
+	if b := s.config.Baseline; b != nil && b.Excuses(r) {
+		return true
+	}
+	return slices.ContainsFunc(s.config.Known, func(k reports.Known) bool { return k.ID == r.ID })
 }
 
 // observe journals an exchange before it influences a verdict.

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Version is the version of this module.
-const Version = "v0.1.0"
+// version is the version of this module; a release is linked with its own.
+var version = "v0.1.0"
 
 // Tool is the name and version that reports carry, with the revision it was built
 // from where that is known.
 func Tool() string {
-	tool := "hookanvil " + Version
+	tool := "hookanvil " + version
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return tool

@@ -12,20 +12,34 @@ import (
 func newCompare() *cobra.Command {
 	var o suites.CompareSettings
 	cmd := &cobra.Command{
-		Use:   "compare A.json B.json",
-		Short: "Compare two load runs, before and after",
-		Long: `Compare two load runs side by side, as hookanvil load --report json=PATH wrote them:
-latencies, throughput and what was not served, class by class, with effect sizes.
+		Use:   "compare A B",
+		Short: "Compare two runs, before and after",
+		Long: `Compare two runs side by side: two of cases, by their results folders (hookanvil run
+--out), journals or JSON reports, or two of load (hookanvil load --report json=PATH).
 
-A figure is a regression where it is worse by more than --tolerance, over the whole
+Of cases it says which fail newly and which pass newly, which are not judged any more,
+new or gone, what fails for another reason, and which figures changed by more than how
+exactly they were measured. A case that fails or warns, and did neither before, is a
+regression, be it new, or a known failure. One that was judged before and is skipped,
+inconclusive or gone now, or rests on statuses alone, leaves it open whether anything is
+worse; so does a run that is not whole. Runs of two roles or profiles are not compared;
+that targets, versions, settings or scenarios differ is said. What cases of load measured
+is compared as loads are, where folders or journals are given.
+
+Of loads it compares latencies, throughput and what was not served, class by class, with
+effect sizes. A figure is a regression where it is worse by more than --tolerance, over the whole
 run and second by second, and where chance does not explain it: by Welch's t test of
 the seconds, which allows for how much neighbours resemble each other, at 99 % for all
 figures together. Forgeries that are accepted now, and were not before,
 are a regression without any test.
 
-Exit codes: 0 no regression; 1 a regression; 2 usage; 3 not comparable: the plans
-differ, a run is invalid, or the runs are too short.`,
-		Example: `  hookanvil load --report json=before.json ...
+Exit codes: 0 no regression; 1 a regression; 2 usage; 3 no regression was found, and
+something is not judged any more, or the runs cannot be compared: profiles or plans
+differ, a run is not whole or invalid, or loads are too short.`,
+		Example: `  hookanvil run receiver --out before ...
+  hookanvil run receiver --out after ...
+  hookanvil compare before after
+  hookanvil load --report json=before.json ...
   hookanvil load --report json=after.json ...
   hookanvil compare before.json after.json --tolerance 10%
   hookanvil compare before.json after.json --report markdown=compare.md`,

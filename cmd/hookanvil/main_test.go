@@ -24,8 +24,14 @@ import (
 // asCommand makes this test binary the command itself.
 const asCommand = "HOOKANVIL_TEST_AS_COMMAND"
 
+// brokenBy breaks the command, where it is a test of faults that started it.
+var brokenBy = func() (ended bool, code int) { return false, 0 }
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
+		if ended, code := brokenBy(); ended {
+			os.Exit(code)
+		}
 		os.Exit(execute(os.Args[1:]))
 	}
 	testscript.Main(m, map[string]func(){"hookanvil": main})
@@ -50,6 +56,7 @@ func TestScripts(t *testing.T) {
 			"sender":   startSender,
 			"exits":    exits,
 			"keys":     makeKeys,
+			"head":     head,
 		},
 	})
 }
@@ -114,6 +121,17 @@ func makeKeys(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) == 3 {
 		ts.Setenv(args[2], string(text))
 	}
+}
+
+// head writes the first lines of a file to another: head COUNT FILE OTHER.
+func head(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: head COUNT FILE OTHER")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	lines := strings.SplitAfter(ts.ReadFile(args[1]), "\n")
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Join(lines[:n], "")), 0o600))
 }
 
 // exits runs a command and demands an exit code, or one of several: exits CODE[|CODE]...

@@ -36,7 +36,7 @@ var harmless = []string{
 }
 
 // judgedByThemselves are the settings for which there is a check below.
-var judgedByThemselves = []string{"filter", "known-failures", "rate", "duration"}
+var judgedByThemselves = []string{"filter", "known-failures", "baseline", "rate", "duration"}
 
 // allowed finds what a programme does not allow of how a run was made.
 func allowed(p *scenarios.Programme, m reports.Manifest, names []string) (all []certificate.Refusal) {
@@ -49,6 +49,10 @@ func allowed(p *scenarios.Programme, m reports.Manifest, names []string) (all []
 		if !slices.Contains(p.Filters, filter) {
 			all = append(all, refused(CheckRun, "the run left cases out by the filter %q, which the programme %s does not allow", filter, p.Name))
 		}
+	}
+	held := slices.ContainsFunc(m.Inputs, func(in reports.Input) bool { return in.Path == reports.BaselineFile })
+	if m.Setting("baseline") != nil || held {
+		all = append(all, refused(CheckRun, "the run was held against a baseline, which excuses failures; no programme allows that"))
 	}
 	listed := slices.ContainsFunc(m.Inputs, func(in reports.Input) bool { return in.Path == reports.KnownFile })
 	if (m.Setting("known-failures") != nil || listed) && !p.KnownFailures {

@@ -196,6 +196,7 @@ func TestPlanRefuses(t *testing.T) {
 		{"a filter", func(o *certification.Order) { o.Settings.Filter = "must" }, "filter"},
 		{"a level of its own", func(o *certification.Order) { o.Settings.Level = "must" }, "setting level"},
 		{"known failures", func(o *certification.Order) { o.Settings.KnownFailures = known }, "known failures"},
+		{"a baseline", func(o *certification.Order) { o.Settings.Baseline = bundle(t, 0) }, "held against a baseline"},
 		{"other refusals", func(o *certification.Order) { o.Settings.Reject = []string{"404"} }, "setting reject"},
 		{"other acceptance", func(o *certification.Order) { o.Settings.Accept = []string{"200-599"} }, "setting accept"},
 		{"more time", func(o *certification.Order) { o.Settings.AckDeadline = time.Hour }, "setting ack-deadline"},

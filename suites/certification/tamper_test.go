@@ -311,7 +311,7 @@ func forge(t *testing.T, dir string, change func(f *forgery)) {
 	if f.report == nil {
 		f.report = &f.run
 	}
-	must(t, reports.EndFolder(dir, *f.report))
+	must(t, reports.WriteFile(filepath.Join(dir, reports.ReportFile), func(w io.Writer) error { return reports.JSON(w, *f.report) }))
 	for i, in := range f.manifest.Inputs {
 		if content, err := os.ReadFile(filepath.Join(dir, in.Path)); err == nil {
 			f.manifest.Inputs[i] = reports.NewInput(in.Path, in.Origin, content)
@@ -319,7 +319,21 @@ func forge(t *testing.T, dir string, change func(f *forgery)) {
 	}
 	f.claims.Programme.SHA256 = reports.Digest(read(t, dir, certificate.ProgrammeFile))
 	must(t, reports.Replace(filepath.Join(dir, reports.ManifestFile), func(w io.Writer) error { return reports.WriteJSON(w, f.manifest) }))
+	sum(t, dir)
 	reseal(t, dir, signer(t), func(c *certificate.Claims) { *c = f.claims })
+}
+
+// sum makes the digests of a results folder anew, in the same order.
+func sum(t *testing.T, dir string) {
+	t.Helper()
+	var sums strings.Builder
+	for line := range strings.Lines(string(read(t, dir, reports.SumsFile))) {
+		_, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if content, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+			fmt.Fprintf(&sums, "%s  %s\n", reports.Digest(content), name)
+		}
+	}
+	write(t, dir, reports.SumsFile, []byte(sums.String()))
 }
 
 // A bundle that is written anew without a change is as valid as it was: what is refused
@@ -431,6 +445,12 @@ func TestTamperedBySigner(t *testing.T) {
 		{"a filter", func(f *forgery) { f.set("filter", "must") }, "run", `by the filter "must"`},
 		{"a level of the run", func(f *forgery) { f.set("level", "must") }, "run", "the setting level"},
 		{"known failures", func(f *forgery) { f.set("known-failures", "known.yaml") }, "run", "known failures"},
+		{"a baseline", func(f *forgery) { f.set("baseline", "last-week") }, "run", "held against a baseline"},
+		{"a baseline in the report alone", func(f *forgery) {
+			report := f.run
+			report.Baseline = &reports.Baseline{From: "last-week"}
+			f.report = &report
+		}, "content", "they are of two runs"},
 		{"what counts as a refusal", func(f *forgery) { f.set("reject", "404") }, "run", "the setting reject"},
 		{"what counts as accepted", func(f *forgery) { f.set("accept", "200-599") }, "run", "the setting accept"},
 		{"a setting that nobody knows", func(f *forgery) { f.set("lenient", "true") }, "run", "the setting lenient"},
@@ -475,6 +495,7 @@ func TestWeakerInputs(t *testing.T) {
 		{"a suite that is none", func(t *testing.T, dir string) {
 			write(t, dir, "scenarios/receiver/mine.yaml", []byte("suite: receiver/mine\n"))
 		}, "content", "no file that the run was made of"},
+		{"a baseline that nobody named", func(t *testing.T, dir string) { write(t, dir, reports.BaselineFile, []byte("{}\n")) }, "content", "no file that the run was made of"},
 		{"known failures that nobody listed", func(t *testing.T, dir string) { write(t, dir, reports.KnownFile, []byte("[]\n")) }, "content", "no file that the run was made of"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -486,10 +507,46 @@ func TestWeakerInputs(t *testing.T) {
 	}
 }
 
+// A baseline that stands among the inputs, and in no setting.
+func TestBaselineAmongTheInputs(t *testing.T) {
+	dir := bundle(t, 0)
+	forge(t, dir, func(f *forgery) {
+		write(t, dir, reports.BaselineFile, []byte("{}\n"))
+		f.manifest.Inputs = append(f.manifest.Inputs, reports.NewInput(reports.BaselineFile, "last-week", nil))
+	})
+	wantRefused(t, verify(t, dir), "run", "held against a baseline")
+}
+
 // forgeAround tampers with files, and then has the manifest and the signature agree.
 func forgeAround(t *testing.T, dir string, tamper func()) {
 	t.Helper()
 	forge(t, dir, func(*forgery) { tamper() })
+}
+
+// A results folder that was changed after its run, before it was signed.
+func TestChangedBeforeItWasSigned(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		tamper func(t *testing.T, dir string)
+		check  string
+		reason string
+	}{
+		{"a report that tells it better", swap("report.txt", "receiver", "Receiver"), "content", "report.txt was changed"},
+		{"a report that is gone", remove("report.xml"), "content", "report.xml is missing"},
+		{"no digests", remove(reports.SumsFile), "files", "SHA256SUMS is missing"},
+		{"digests without the last", func(t *testing.T, dir string) {
+			sums := read(t, dir, reports.SumsFile)
+			write(t, dir, reports.SumsFile, sums[:bytes.LastIndexByte(sums[:len(sums)-1], '\n')+1])
+		}, "content", "SHA256SUMS was cut off"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := bundle(t, 0)
+			tt.tamper(t, dir)
+			reseal(t, dir, signer(t), func(*certificate.Claims) {})
+			wantRefused(t, verify(t, dir), tt.check, tt.reason)
+		})
+	}
 }
 
 // A signed statement that says more than the files do.

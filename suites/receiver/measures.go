@@ -95,7 +95,10 @@ func (t *trial) window(ctx context.Context, sign int) finding {
 			bad = middle
 		}
 	}
-	t.figure("window", good.Seconds(), "s", fmt.Sprintf("accepted at %s, refused at %s; the profile says %s", good, bad, tolerance))
+	t.figures = append(t.figures, reports.Figure{
+		Name: "window", Value: good.Seconds(), Unit: "s", Within: (bad - good).Seconds(),
+		Note: fmt.Sprintf("accepted at %s, refused at %s; the profile says %s", good, bad, tolerance),
+	})
 	if good > tolerance+edge {
 		return failed("deliveries are accepted up to %s from now; the profile allows %s", good, tolerance)
 	}

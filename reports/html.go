@@ -152,7 +152,7 @@ func pageOf(run *Run) reportPage {
 		Role: cmp.Or(shown(run.Subject.Role), "target"), Target: shown(run.Subject.Target), Profile: shown(run.Profile), Tool: shown(run.Tool),
 		Notes: shownAll(run.Notes), Stale: shownAll(run.Stale), Cases: len(run.Results),
 	}
-	p.Word = run.word()
+	p.Word, _ = run.headline()
 	p.Rest = strings.TrimPrefix(p.Sentence, p.Word)
 	if run.Subject.Role != senderRole {
 		p.Effects = shown(cmp.Or(run.Subject.Probe, "not counted: verdicts rest on statuses alone"))

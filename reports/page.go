@@ -22,8 +22,8 @@ var (
 	pageScript = template.JS(pageFile("script.js"))
 
 	// A page without a script may not run any.
-	stillPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src " + hashSource(string(pageStyle))
-	pagePolicy  = stillPolicy + "; script-src " + hashSource(string(pageScript))
+	stillPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src " + sourceHash(string(pageStyle))
+	pagePolicy  = stillPolicy + "; script-src " + sourceHash(string(pageScript))
 
 	pages = template.Must(template.New("").Funcs(template.FuncMap{"join": strings.Join}).ParseFS(pageFiles, "page/*.html"))
 )
@@ -36,8 +36,8 @@ func pageFile(name string) string {
 	return string(b)
 }
 
-// hashSource is how a policy names what stands in the page.
-func hashSource(text string) string {
+// sourceHash is how a policy names what stands in the page.
+func sourceHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }

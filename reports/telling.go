@@ -192,7 +192,11 @@ func (r *Run) headline() (word, rest string) {
 	if why := r.shortfall(); why != "" {
 		rest += "; " + why
 	}
-	return outcomes[r.ExitCode()].word, rest
+	word = outcomes[r.ExitCode()].word
+	if r.ExitCode() == ExitInconclusive && r.State == Incomplete {
+		word = "Incomplete"
+	}
+	return word, rest
 }
 
 // part is a group of results that are told one by one.

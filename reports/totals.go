@@ -115,21 +115,11 @@ func (t Totals) words() string {
 	return strings.Join(counts, ", ")
 }
 
-// word is what the run amounts to in a word.
-func (r *Run) word() string {
-	o := outcomes[r.ExitCode()]
-	if o.verdict == Inconclusive && r.State == Incomplete {
-		return "Incomplete"
-	}
-	return o.word
-}
-
 // sentence is what the run amounts to, and how long it took.
 func (r *Run) sentence() string {
-	_, rest := r.headline()
-	took := ""
-	if d := r.Ended.Sub(r.Started); d > 0 && !r.Started.IsZero() {
-		took = fmt.Sprintf(" in %.1f s", d.Seconds())
+	word, rest := r.headline()
+	if took := r.took(); took > 0 {
+		word += fmt.Sprintf(" in %.1f s", took.Seconds())
 	}
-	return r.word() + took + ": " + rest
+	return word + ": " + rest
 }

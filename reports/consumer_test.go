@@ -217,7 +217,7 @@ func TestNoSuccessInAnyFormat(t *testing.T) {
 		"sarif":       regexp.MustCompile(`"exitCode": [1-9]`),
 		"ctrf":        regexp.MustCompile(`"(failed|other)": [1-9]`),
 		"tap":         regexp.MustCompile(`(?m)^not ok [^#]*$`),
-		"markdown":    regexp.MustCompile(`(?i)^### . Hookanvil: (failed|inconclusive|interrupted)`),
+		"markdown":    regexp.MustCompile(`(?i)^### . Hookanvil: (failed|inconclusive|interrupted|incomplete)`),
 		"github":      regexp.MustCompile(`(?m)^::(error|warning) title=hookanvil [a-z]*::`),
 		"badge":       regexp.MustCompile(`"isError": true`),
 		"openmetrics": regexp.MustCompile(`(?m)^hookanvil_run_success 0$`),

@@ -148,10 +148,11 @@ func pageOf(run *Run) reportPage {
 	o := outcomes[run.ExitCode()]
 	p := reportPage{
 		Policy: pagePolicy, Style: pageStyle, Script: pageScript,
-		Glyph: styles[o.verdict].glyph, Verdict: string(o.verdict), Sentence: shown(run.sentence()), Word: o.word,
+		Glyph: styles[o.verdict].glyph, Verdict: string(o.verdict), Sentence: shown(run.sentence()),
 		Role: cmp.Or(shown(run.Subject.Role), "target"), Target: shown(run.Subject.Target), Profile: shown(run.Profile), Tool: shown(run.Tool),
 		Notes: shownAll(run.Notes), Stale: shownAll(run.Stale), Cases: len(run.Results),
 	}
+	p.Word, _ = run.headline()
 	p.Rest = strings.TrimPrefix(p.Sentence, p.Word)
 	if run.Subject.Role != senderRole {
 		p.Effects = shown(cmp.Or(run.Subject.Probe, "not counted: verdicts rest on statuses alone"))

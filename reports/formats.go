@@ -2,10 +2,15 @@ package reports
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"syscall"
 )
 
 // Format writes a run in one form. What it writes is safe to show where that form
@@ -28,6 +33,7 @@ var Formats = []struct {
 	{"github", "annotations of a workflow on GitHub; without =PATH on standard output, and the summary besides", GitHub},
 	{"badge", "JSON from which shields.io paints a badge", Badge},
 	{"openmetrics", "OpenMetrics 1.0, for Prometheus and its like", OpenMetrics},
+	{"har", "the exchanges as an HTTP archive (HAR 1.2), which browsers and proxies open", HAR},
 }
 
 // WriteFile writes a report to path: see Replace.
@@ -60,14 +66,46 @@ func Replace(path string, write func(io.Writer) error) error {
 	}
 	if err != nil {
 		os.Remove(temporary) // the error that led here is the one to tell
+		return err
 	}
-	return err
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir has the disk keep the names in a directory. Windows and some file systems know
+// of no such thing.
+func syncDir(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(path)
+	if errors.Is(err, os.ErrPermission) {
+		return nil // one may write in it without seeing what is there
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// guarded has a writer that panics fail as others do: it is to cost its own file, and
+// not those that come after it.
+func guarded(write func(io.Writer) error, w io.Writer) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the harness failed: panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return write(w)
 }
 
 // fill writes f and closes it.
 func fill(f *os.File, write func(io.Writer) error, sync bool) error {
 	w := bufio.NewWriter(f)
-	err := write(w)
+	err := guarded(write, w)
 	if err == nil {
 		err = w.Flush()
 	}

@@ -12,6 +12,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -94,6 +95,9 @@ func CreateJournal(path string, run Run, planned []Planned) (*Journal, error) {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
 	j, err := newJournal(f, path, run, planned)
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -186,6 +190,9 @@ func (j *Journal) Close(state string, ended time.Time, notes []string) error {
 		Kind: "end", Run: &Run{State: state, Ended: ended, Notes: notes, ClockOffset: j.offset},
 		Lines: j.chain.lines, Digest: j.chain.sum(),
 	}, true)
+	if err := j.stands(); err != nil && j.err == nil {
+		j.err = err
+	}
 	if c, ok := j.w.(io.Closer); ok && !j.closed {
 		if err := c.Close(); err != nil && j.err == nil {
 			j.err = fmt.Errorf("close %s: %w", j.name, err)
@@ -197,6 +204,24 @@ func (j *Journal) Close(state string, ended time.Time, notes []string) error {
 		j.err = fmt.Errorf("%s is closed", j.name)
 	}
 	return err
+}
+
+// stands makes sure that the file is still where it was created: one that was removed, or
+// replaced, takes writes without a complaint, and is lost.
+func (j *Journal) stands() error {
+	f, ok := j.w.(*os.File)
+	if !ok || j.closed {
+		return nil
+	}
+	ours, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("close %s: %w", j.name, err)
+	}
+	there, err := os.Stat(f.Name())
+	if err != nil || !os.SameFile(ours, there) {
+		return fmt.Errorf("close %s: it was removed or replaced while the run went, and is lost", j.name)
+	}
+	return nil
 }
 
 // write appends one line with one write, so that a process that is killed leaves

@@ -328,6 +328,23 @@ func TestJournalNeverOverwrites(t *testing.T) {
 	}
 }
 
+// A journal whose file is taken away must not look as if it had been kept.
+func TestJournalThatIsTakenAway(t *testing.T) {
+	for name, take := range map[string]func(path string) error{
+		"removed":  os.Remove,
+		"replaced": func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600)) },
+		"moved":    func(path string) error { return os.Rename(path, path+".old") },
+	} {
+		path := filepath.Join(t.TempDir(), "run.journal")
+		j, err := reports.CreateJournal(path, reports.Run{}, nil)
+		must(t, err)
+		must(t, take(path))
+		if err := j.Close(reports.Complete, began, nil); err == nil || !strings.Contains(err.Error(), "while the run went") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestJournalOnAFullDisk(t *testing.T) {
 	full, err := os.OpenFile(fullDisk(t), os.O_WRONLY, 0)
 	must(t, err)

@@ -426,6 +426,9 @@ func (s screen) verdict(run Run) {
 	o := outcomes[run.ExitCode()]
 	s.line("")
 	text := o.word
+	if o.verdict == Inconclusive && run.State == Incomplete {
+		text = "Incomplete"
+	}
 	if took := run.Ended.Sub(run.Started); took > 0 && !run.Started.IsZero() {
 		text += fmt.Sprintf(" in %.1f s", took.Seconds())
 	}

@@ -131,7 +131,7 @@ func TestTerminalLastLine(t *testing.T) {
 		{reports.Run{State: reports.Complete, Results: known}, "✓ Passed: 1 passed, 1 failed (1 known)"},
 		{reports.Run{State: reports.Complete, Results: passed, Stale: []string{"a/b"}}, "✗ Failed: 1 passed; entries of the known failures are stale: a/b"},
 		{reports.Run{State: reports.Complete}, "? Inconclusive: 0 passed; nothing was judged"},
-		{reports.Run{State: reports.Incomplete, Results: passed}, "? Inconclusive: 1 passed; the run was cut short"},
+		{reports.Run{State: reports.Incomplete, Results: passed}, "? Incomplete: 1 passed; the run was cut short"},
 		{reports.Run{State: reports.Interrupted, Results: passed}, "? Interrupted: 1 passed; the run was interrupted"},
 		{reports.Run{State: reports.Complete, Results: passed, Started: began, Ended: began.Add(1e9)}, "✓ Passed in 1.0 s: 1 passed"},
 	} {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -86,6 +85,7 @@ type Session struct {
 	config  Config
 	judge   Judge
 	journal *reports.Journal
+	folder  *reports.Folder
 	started time.Time
 	over    time.Time // when it had ended
 	slots   map[string]*slot
@@ -131,15 +131,17 @@ func Start(ctx context.Context, c Config) (*Session, error) {
 
 // openRecords begins the results folder and the journal, where they are wanted.
 func (s *Session) openRecords() (err error) {
-	path := s.config.Journal
-	if f := s.config.Folder; f != nil {
-		path = filepath.Join(f.Dir, reports.JournalFile)
-		if err := reports.BeginFolder(f.Dir, f.Manifest); err != nil {
+	f := s.config.Folder
+	switch {
+	case f != nil:
+		if s.folder, err = reports.BeginFolder(f.Dir, f.Manifest); err != nil {
 			return err
 		}
-	}
-	if path != "" {
-		s.journal, err = reports.CreateJournal(path, s.header(), s.planned())
+		if s.journal, err = s.folder.Journal(s.header(), s.planned()); err != nil {
+			return errors.Join(err, s.folder.Close())
+		}
+	case s.config.Journal != "":
+		s.journal, err = reports.CreateJournal(s.config.Journal, s.header(), s.planned())
 	}
 	return err
 }
@@ -235,8 +237,8 @@ func (s *Session) run() {
 		s.journal.Clock(s.clock())
 		s.fail(s.journal.Close(s.state, s.over, s.notes))
 	}
-	if f := s.config.Folder; f != nil {
-		s.fail(reports.EndFolder(f.Dir, s.found()))
+	if s.folder != nil {
+		s.fail(s.folder.End(s.found()))
 	}
 }
 

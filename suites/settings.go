@@ -82,7 +82,7 @@ type Settings struct {
 	Baseline      string   `yaml:"baseline" doc:"run that this one is held against, so that only what is worse than there counts: its results folder, journal or JSON report"`
 	KnownFailures string   `yaml:"known-failures" doc:"YAML file of failures that are accepted for a time: id, reason, until"`
 	Journal       string   `yaml:"journal" doc:"file that records the run as it goes and survives a crash; it must not exist yet"`
-	Out           string   `yaml:"out" doc:"folder for the journal, the report and everything the run is made of; it must be empty, or not exist yet"`
+	Out           string   `yaml:"out" doc:"folder for the journal, the reports in every format, the exchanges as HAR, and everything the run is made of; it must be empty, or not exist yet"`
 	Report        []string `yaml:"report" doc:"FORMAT=PATH of a report, such as junit=report.xml; - stands for standard output"`
 
 	// flags are the names of the settings that were given one by one, by Field.Set,

@@ -18,11 +18,11 @@ import (
 )
 
 // console is standard output. A reader that went away has seen enough: that is no
-// error.
-type console struct{ *os.File }
+// error. It has no other way of writing, which would tell of the error.
+type console struct{ to *os.File }
 
 func (c console) Write(p []byte) (int, error) {
-	n, err := c.File.Write(p)
+	n, err := c.to.Write(p)
 	if errors.Is(err, syscall.EPIPE) {
 		return len(p), nil
 	}

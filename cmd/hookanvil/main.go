@@ -117,11 +117,15 @@ func meant(cmd *cobra.Command, err error) string {
 }
 
 // interruptible returns a context that the first ^C ends; the second ends the
-// program at once.
+// program at once. A terminal that is closed interrupts as well, unless the program
+// was told to outlive it (nohup).
 func interruptible() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		<-signals
 		cancel()

@@ -24,8 +24,14 @@ import (
 // asCommand makes this test binary the command itself.
 const asCommand = "HOOKANVIL_TEST_AS_COMMAND"
 
+// brokenBy breaks the command, where it is a test of faults that started it.
+var brokenBy = func() (ended bool, code int) { return false, 0 }
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
+		if ended, code := brokenBy(); ended {
+			os.Exit(code)
+		}
 		os.Exit(execute(os.Args[1:]))
 	}
 	testscript.Main(m, map[string]func(){"hookanvil": main})

@@ -191,6 +191,79 @@ func TestClosedPipe(t *testing.T) {
 	}
 }
 
+// keptRun is the results folder of a run.
+func keptRun(t *testing.T) string {
+	t.Helper()
+	target, _ := acceptor(t, -1)
+	cmd := command(t, runArgs(target, "receiver/fidelity", "--out", "results")...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return filepath.Join(cmd.Dir, "results")
+}
+
+// Wherever the reader of a long output goes away, the reports are written.
+func TestClosedPipeAnywhere(t *testing.T) {
+	dir := keptRun(t)
+	whole, err := command(t, "report", dir, "--report", "json=-").Output()
+	if err != nil || len(whole) < 128<<10 { // more than a pipe holds
+		t.Fatalf("%d bytes, %v", len(whole), err)
+	}
+	const points = 20
+	for n := range points {
+		cmd := command(t, "report", dir, "--report", "json=-", "--report", "json=a.json", "--report", "junit=a.xml")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		_, copied := io.CopyN(io.Discard, out, int64(n*len(whole)/points))
+		if err := errors.Join(copied, out.Close()); err != nil {
+			t.Error(err)
+		}
+		if code := exitCodeOf(t, cmd.Wait()); code != reports.ExitPassed {
+			t.Errorf("closed at %d of %d: exit code %d", n, points, code)
+		}
+		if run := readJSON(t, filepath.Join(cmd.Dir, "a.json")); run.State != reports.Complete {
+			t.Errorf("closed at %d of %d: the run is %s", n, points, run.State)
+		}
+		wellFormed(t, filepath.Join(cmd.Dir, "a.xml"))
+	}
+	for _, args := range [][]string{{"list"}, {"schema"}, {"profiles"}, {"explain", "receiver/signature/missing"}} {
+		cmd := command(t, args...)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(out.Close(), cmd.Run()); err != nil {
+			t.Errorf("%s, which nobody reads: %v", args, err)
+		}
+	}
+}
+
+// No format is taken for written where the disk is full.
+func TestFullDeviceInEveryFormat(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("this system has no /dev/full")
+	}
+	dir := keptRun(t)
+	noticed := 0
+	for _, f := range reports.Formats {
+		cmd := command(t, "report", dir, "--report", f.Name+"=/dev/full", "--report", "json=a.json")
+		if out, err := cmd.CombinedOutput(); exitCodeOf(t, err) != exitHarness || !strings.Contains(string(out), "no space left") {
+			t.Errorf("%s: %v\n%.500s", f.Name, err, out)
+			continue
+		}
+		noticed++
+		if run := readJSON(t, filepath.Join(cmd.Dir, "a.json")); run.State != reports.Complete {
+			t.Errorf("%s: the other report is of a run that is %s", f.Name, run.State)
+		}
+	}
+	t.Logf("full disks noticed %d of %d", noticed, len(reports.Formats))
+}
+
 // A target that tells the secret in every form, in all it says, gets it into no
 // output.
 func TestSecretsAreNotTold(t *testing.T) {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +17,9 @@ func newReport() *cobra.Command {
 		Short: "Write reports from a run's journal",
 		Long: `Write the reports of a run again from its journal (hookanvil run --journal FILE) or
 its results folder (hookanvil run --out FOLDER), complete or cut short. What a crash
-kept from being judged is inconclusive. The exit code is that of the run; known
-failures are not applied.` + reportHelp(),
+kept from being judged is inconclusive, and the run incomplete; so is that of a folder
+which was not finished, or was changed since. The exit code is that of the run, and
+never 0 where it is incomplete; known failures are not applied.` + reportHelp(),
 		Example: `  hookanvil report run.journal
   hookanvil report results/ --report junit=report.xml
   hookanvil report run.journal --report json=- --report junit=report.xml`,
@@ -31,20 +31,28 @@ failures are not applied.` + reportHelp(),
 		if err := settings.CheckReports(); err != nil {
 			return err
 		}
-		path := args[0]
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			path = filepath.Join(path, reports.JournalFile)
-		}
-		f, err := os.Open(path)
+		run, err := readRun(args[0])
 		if err != nil {
-			return fmt.Errorf("read the journal: %w", err)
-		}
-		defer f.Close()
-		run, err := reports.ReadJournal(f)
-		if err != nil {
-			return fmt.Errorf("read the journal %s: %w", path, err)
+			return err
 		}
 		return tell(cmd, settings, run, *verbose)
 	}
 	return cmd
+}
+
+// readRun reads the run of a journal, or of a results folder.
+func readRun(path string) (reports.Run, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return reports.ReadFolder(path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return reports.Run{}, fmt.Errorf("read the journal: %w", err)
+	}
+	defer f.Close()
+	run, err := reports.ReadJournal(f)
+	if err != nil {
+		return run, fmt.Errorf("read the journal %s: %w", path, err)
+	}
+	return run, nil
 }

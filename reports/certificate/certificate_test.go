@@ -75,25 +75,26 @@ func results(t testing.TB) string {
 			{ID: "receiver/a/three", Level: "should", Verdict: reports.Skip, Lacks: "id"},
 		},
 	}
-	must(t, reports.BeginFolder(dir, reports.Manifest{
+	folder, err := reports.BeginFolder(dir, reports.Manifest{
 		Tool: run.Tool, Role: "receiver", Profile: run.Profile, Seed: run.Seed, Selected: []string{"receiver/a"}, Settings: []reports.Setting{},
 		Inputs: []reports.Input{
 			reports.NewInput(reports.SuiteFile("receiver/a"), "a.yaml", []byte("suite: receiver/a\n")),
 			reports.NewInput(reports.ProfileFile, "github", []byte("profile: github\n")),
 			reports.NewInput(certificate.ProgrammeFile, "p.yaml", programme),
 		},
-	}))
+	})
+	must(t, err)
 	var planned []reports.Planned
 	for _, r := range run.Results {
 		planned = append(planned, reports.Planned{ID: r.ID, Level: r.Level})
 	}
-	j, err := reports.CreateJournal(filepath.Join(dir, reports.JournalFile), run, planned)
+	j, err := folder.Journal(run, planned)
 	must(t, err)
 	for _, r := range run.Results {
 		must(t, j.Record(r))
 	}
 	must(t, j.Close(run.State, run.Ended, nil))
-	must(t, reports.EndFolder(dir, run))
+	must(t, folder.End(run))
 	return dir
 }
 

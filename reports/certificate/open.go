@@ -219,7 +219,7 @@ func compareFiles(digests map[string]string, files map[string][]byte) (all []Ref
 // read reads what the files say, and finds where they contradict each other.
 func (b *Bundle) read() []Refusal {
 	var err error
-	for _, name := range []string{ClaimsFile, ProgrammeFile, reports.ManifestFile, reports.JournalFile, reports.ReportFile, reports.ProfileFile} {
+	for _, name := range []string{ClaimsFile, ProgrammeFile, reports.ManifestFile, reports.JournalFile, reports.ReportFile, reports.ProfileFile, reports.SumsFile} {
 		if b.Files[name] == nil {
 			return []Refusal{refused(CheckFiles, "%s is missing", name)}
 		}
@@ -236,7 +236,22 @@ func (b *Bundle) read() []Refusal {
 	if b.Report, err = reports.ReadJSON(bytes.NewReader(b.Files[reports.ReportFile])); err != nil {
 		return []Refusal{refused(CheckContent, "%s: %s", reports.ReportFile, err)}
 	}
-	return slices.Concat(b.checkInputs(), b.checkRun(), b.checkReport())
+	return slices.Concat(b.checkSums(), b.checkInputs(), b.checkRun(), b.checkReport())
+}
+
+// checkSums demands that the results folder is as it was when its run had ended.
+func (b *Bundle) checkSums() (all []Refusal) {
+	lacks := reports.CheckSums(b.Files[reports.SumsFile], func(name string) (string, error) {
+		content, there := b.Files[name]
+		if !there {
+			return "", fs.ErrNotExist
+		}
+		return reports.Digest(content), nil
+	})
+	for _, lack := range lacks {
+		all = append(all, refused(CheckContent, "%s", lack))
+	}
+	return all
 }
 
 // checkInputs holds the inputs of the manifest against the files.

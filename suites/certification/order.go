@@ -1,7 +1,6 @@
 package certification
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -112,7 +111,7 @@ func (o Order) Award(ctx context.Context, key *certificate.Key, now time.Time) (
 	if run.State != reports.Complete {
 		for i := range out.Levels {
 			out.Levels[i].Met = false
-			out.Levels[i].Missing = append(out.Levels[i].Missing, "the run did not come to its end")
+			out.Levels[i].Missing = append(out.Levels[i].Missing, "the run did not come to its end, or its folder was changed since: hookanvil report says which")
 		}
 		return out, nil
 	}
@@ -142,11 +141,7 @@ func expiry(p *scenarios.Programme, issued time.Time) time.Time {
 
 // readFolder reads what a level is worked out of.
 func readFolder(dir string) (run reports.Run, m reports.Manifest, err error) {
-	journal, err := os.ReadFile(filepath.Join(dir, reports.JournalFile))
-	if err != nil {
-		return run, m, fmt.Errorf("read the results: %w", err)
-	}
-	if run, err = reports.ReadJournal(bytes.NewReader(journal)); err != nil {
+	if run, err = reports.ReadFolder(dir); err != nil {
 		return run, m, err
 	}
 	manifest, err := os.ReadFile(filepath.Join(dir, reports.ManifestFile))

@@ -311,7 +311,7 @@ func forge(t *testing.T, dir string, change func(f *forgery)) {
 	if f.report == nil {
 		f.report = &f.run
 	}
-	must(t, reports.EndFolder(dir, *f.report))
+	must(t, reports.WriteFile(filepath.Join(dir, reports.ReportFile), func(w io.Writer) error { return reports.JSON(w, *f.report) }))
 	for i, in := range f.manifest.Inputs {
 		if content, err := os.ReadFile(filepath.Join(dir, in.Path)); err == nil {
 			f.manifest.Inputs[i] = reports.NewInput(in.Path, in.Origin, content)
@@ -319,7 +319,21 @@ func forge(t *testing.T, dir string, change func(f *forgery)) {
 	}
 	f.claims.Programme.SHA256 = reports.Digest(read(t, dir, certificate.ProgrammeFile))
 	must(t, reports.Replace(filepath.Join(dir, reports.ManifestFile), func(w io.Writer) error { return reports.WriteJSON(w, f.manifest) }))
+	sum(t, dir)
 	reseal(t, dir, signer(t), func(c *certificate.Claims) { *c = f.claims })
+}
+
+// sum makes the digests of a results folder anew, in the same order.
+func sum(t *testing.T, dir string) {
+	t.Helper()
+	var sums strings.Builder
+	for line := range strings.Lines(string(read(t, dir, reports.SumsFile))) {
+		_, name, _ := strings.Cut(strings.TrimSpace(line), "  ")
+		if content, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+			fmt.Fprintf(&sums, "%s  %s\n", reports.Digest(content), name)
+		}
+	}
+	write(t, dir, reports.SumsFile, []byte(sums.String()))
 }
 
 // A bundle that is written anew without a change is as valid as it was: what is refused
@@ -507,6 +521,32 @@ func TestBaselineAmongTheInputs(t *testing.T) {
 func forgeAround(t *testing.T, dir string, tamper func()) {
 	t.Helper()
 	forge(t, dir, func(*forgery) { tamper() })
+}
+
+// A results folder that was changed after its run, before it was signed.
+func TestChangedBeforeItWasSigned(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		tamper func(t *testing.T, dir string)
+		check  string
+		reason string
+	}{
+		{"a report that tells it better", swap("report.txt", "receiver", "Receiver"), "content", "report.txt was changed"},
+		{"a report that is gone", remove("report.xml"), "content", "report.xml is missing"},
+		{"no digests", remove(reports.SumsFile), "files", "SHA256SUMS is missing"},
+		{"digests without the last", func(t *testing.T, dir string) {
+			sums := read(t, dir, reports.SumsFile)
+			write(t, dir, reports.SumsFile, sums[:bytes.LastIndexByte(sums[:len(sums)-1], '\n')+1])
+		}, "content", "SHA256SUMS was cut off"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := bundle(t, 0)
+			tt.tamper(t, dir)
+			reseal(t, dir, signer(t), func(*certificate.Claims) {})
+			wantRefused(t, verify(t, dir), tt.check, tt.reason)
+		})
+	}
 }
 
 // A signed statement that says more than the files do.

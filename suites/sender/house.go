@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hookanvil/hookanvil/fixtures/wire"
@@ -61,6 +62,9 @@ func newHouse(s *Subject) (*house, error) {
 		guests: map[*endpoint]bool{}, owners: map[string]*trial{}, shown: map[string]func() (*tls.Certificate, error){}, given: map[string]*endpoint{}}
 	h.server = wire.Server{Limits: limits, Handle: h.handle, Early: h.early, Observe: h.observe, Answered: h.answered}
 	l, err := s.open(cmp.Or(s.Listen, "127.0.0.1:0"))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w%s", err, holder(s.Listen))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen for deliveries: %w; choose another address with --listen, or 127.0.0.1:0 for a port that is free", err)
 	}

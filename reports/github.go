@@ -37,23 +37,45 @@ func GitHub(w io.Writer, run Run) error {
 const mostAnnotations = 9
 
 func annotations(kind string, run Run) string {
-	those := having(run.Results, func(r Result) bool { return annotates(r) == kind })
-	most := len(those)
+	groups := annotated(kind, run)
+	most := len(groups)
 	if most > mostAnnotations {
 		most = mostAnnotations - 1
 	}
 	var b strings.Builder
-	for _, r := range those[:most] {
-		file, line := "", 0
+	for _, group := range groups[:most] {
+		r, file, line := group[0], "", 0
 		if r.File != "" { // what is built in stands in no file of the user's
 			file, line = r.place()
 		}
-		b.WriteString(annotation(kind, file, line, r.ID+" ("+r.Level+")", annotationText(r)))
+		title := r.ID + " (" + r.Level + ")"
+		if more := len(group) - 1; more > 0 {
+			title += fmt.Sprintf(" and %d more", more)
+		}
+		b.WriteString(annotation(kind, file, line, title, annotationText(r)))
 	}
-	if more := len(those) - most; more > 0 {
-		b.WriteString(annotation(kind, "", 0, "hookanvil", fmt.Sprintf("and %d more of this kind, which the summary of the job names", more)))
+	more := 0
+	for _, group := range groups[most:] {
+		more += len(group)
+	}
+	if more > 0 {
+		b.WriteString(annotation(kind, "", 0, "hookanvil", fmt.Sprintf("and %d more of this kind: see the report", more)))
 	}
 	return b.String()
+}
+
+// annotated are the results that have an annotation of a kind: those that could not be
+// judged for one reason together, and all others by themselves.
+func annotated(kind string, run Run) (groups [][]Result) {
+	var unjudged []Result
+	for _, r := range having(run.Results, func(r Result) bool { return annotates(r) == kind }) {
+		if r.verdict() == Inconclusive {
+			unjudged = append(unjudged, r)
+		} else {
+			groups = append(groups, []Result{r})
+		}
+	}
+	return append(groups, byReason(unjudged)...)
 }
 
 // annotates is the kind of annotation that a result has, empty where it has none.

@@ -66,7 +66,7 @@ func newPage(run Run) *page {
 }
 
 func lasted(run Run) string {
-	if took := run.Ended.Sub(run.Started); took > 0 && !run.Started.IsZero() {
+	if took := run.took(); took > 0 {
 		return fmt.Sprintf(", in %.1f s", took.Seconds())
 	}
 	return ""

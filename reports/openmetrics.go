@@ -15,7 +15,7 @@ func OpenMetrics(w io.Writer, run Run) error {
 	p.sample("hookanvil_run_exit_code", float64(run.ExitCode()))
 	p.family("hookanvil_run_success", "gauge", "Whether the run passed.")
 	p.sample("hookanvil_run_success", truth(run.ExitCode() == ExitPassed))
-	if took := run.Ended.Sub(run.Started); took > 0 && !run.Started.IsZero() {
+	if took := run.took(); took > 0 {
 		p.inUnit("hookanvil_run_duration_seconds", "seconds", "From the first case to the last.")
 		p.sample("hookanvil_run_duration_seconds", took.Seconds())
 	}

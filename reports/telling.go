@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // What several formats tell of a run in the same way stands here.
@@ -173,6 +174,15 @@ func levelRank(level string) int {
 		return i
 	}
 	return len(levels)
+}
+
+// took is how long the run lasted by the wall clock, which is what a journal keeps; 0 where
+// that is not known.
+func (r *Run) took() time.Duration {
+	if r.Started.IsZero() || r.Ended.IsZero() {
+		return 0
+	}
+	return max(r.Ended.Round(0).Sub(r.Started.Round(0)), 0).Truncate(time.Millisecond)
 }
 
 // headline is what a run amounts to in a sentence: the word for it, and what it rests on.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/hookanvil/hookanvil/reports"
@@ -105,4 +106,56 @@ func TestHandshakeWithoutItsToken(t *testing.T) {
 	s := newStage(t, "meta").handle(func(http.ResponseWriter, *http.Request) {})
 	delete(s.keys, "verify-token")
 	want(t, s.run(answeredYAML), reports.Skip, "--secret verify-token=env:NAME")
+}
+
+var subscribeURL = regexp.MustCompile(`"SubscribeURL":"(http://[^"]*)"`)
+
+// Who confirms a subscription shows at the URL that is fetched, and nowhere else.
+func TestConfirmations(t *testing.T) {
+	const (
+		forged    = "send: [{mutate: {handshake: unsigned}}, {mutate: {handshake: forged}}]\nexpect: uncalled"
+		elsewhere = "send: {mutate: {handshake: elsewhere}}\nexpect: uncalled"
+		honest    = "needs: [confirmation, own-host]\nsend: {mutate: {handshake: honest}}\nexpect: called"
+	)
+	never := func(bool, string) bool { return false }
+	always := func(bool, string) bool { return true }
+	authentic := func(authentic bool, _ string) bool { return authentic }
+	admitted := func(authentic bool, url string) bool { return authentic && strings.HasPrefix(url, "http://127.0.0.1:") }
+	for name, c := range map[string]struct {
+		yaml    string
+		own     bool // the profile lets our URL be fetched
+		visits  func(authentic bool, url string) bool
+		verdict reports.Verdict
+		reason  string
+	}{
+		"forged, and fetched":              {forged, false, always, reports.Fail, "it has fetched the URL"},
+		"forged, and left":                 {forged, false, authentic, reports.Pass, ""},
+		"at a foreign host":                {elsewhere, false, authentic, reports.Fail, "it has fetched the URL"},
+		"at a foreign host, and left":      {elsewhere, false, never, reports.Pass, ""},
+		"at another host than ours":        {elsewhere, true, authentic, reports.Fail, "it has fetched the URL"},
+		"at another host than ours, left":  {elsewhere, true, admitted, reports.Pass, ""},
+		"confirmed":                        {honest, true, admitted, reports.Pass, ""},
+		"not confirmed":                    {honest, true, never, reports.Fail, "has not fetched"},
+		"where we cannot listen":           {honest, false, always, reports.Skip, "add it to the hosts of confirm"},
+		"answered, where we cannot listen": {"needs: [own-host]\n" + answeredYAML, false, never, reports.Skip, "sns.*.amazonaws.com"},
+		"answered":                         {"needs: [own-host]\n" + answeredYAML, true, never, reports.Pass, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, "aws-sns")
+			if c.own {
+				s.profile = s.profile.Confirming("127.0.0.1")
+			}
+			s.serve(func(w http.ResponseWriter, authentic bool, body []byte) {
+				if m := subscribeURL.FindSubmatch(body); m != nil && c.visits(authentic, string(m[1])) {
+					if got, err := http.Get(string(m[1])); err == nil {
+						got.Body.Close()
+					}
+				}
+				if !authentic {
+					w.WriteHeader(http.StatusForbidden)
+				}
+			})
+			want(t, s.run(c.yaml), c.verdict, c.reason)
+		})
+	}
 }

@@ -114,7 +114,7 @@ func checkMutation(t *testing.T, s *Subject, key string, step scenarios.Step, se
 	}
 	missesNothing := key == "id missing" && !slices.Contains(s.Profile.Require.Headers, s.Profile.ID.Header) && !s.Profile.IDSigned()
 	good := missesNothing || slices.Contains(goodSignatures, key) || slices.Contains(goodUnsigned, key) && !s.Profile.IDSigned()
-	good = good || slices.Contains([]string{"handshake honest", "handshake asking"}, key) && s.Profile.Challenge.Signed
+	good = good || slices.Contains([]string{"handshake honest", "handshake asking", "handshake elsewhere"}, key) && s.Profile.Challenge.Signed
 	if err := verify(s, d); (err == nil) != good {
 		t.Fatalf("%s: {%s} verifies: %v (%v)\n%s", s.Profile.Name, key, err == nil, err, d.request.Head())
 	}

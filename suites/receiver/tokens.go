@@ -38,6 +38,14 @@ var tokenMutations = mutationTable{
 			return s.Issue(t)
 		})},
 
+	{word("token", "without-needs", "carries a token without what makes it a delivery, as the same key signs them for other ends"), whileSigning, []string{"token-needs"},
+		eachToken(func(_ *delivery, s profile.Signing, t profile.JWT, _ any) (string, error) {
+			for _, name := range s.Scheme.Token.Needs {
+				delete(t.Claims, name)
+			}
+			return s.Issue(t)
+		})},
+
 	// Its times.
 	{word("token", "expired", "carries a token that expired an hour ago"), whileSigning, []string{"token-expiry"},
 		retimed(func(p *profile.Profile) time.Duration {
@@ -140,6 +148,8 @@ var tokenCapabilities = capabilityTable{
 		func(s *Subject) bool { return s.Profile.Signature.NamesKey() }, profileLacks("signs no token with a private key")},
 	{word("", "token-hash", "signs tokens that hold the hash of the body"),
 		func(s *Subject) bool { return s.Profile.Signature.HashClaim() != "" }, profileLacks("signs no token that holds the hash of the body")},
+	{word("", "token-needs", "signs tokens that hold claims which only its deliveries have"),
+		func(s *Subject) bool { return signsTokens(s) && len(s.Profile.Signature.Token.Needs) > 0 }, profileLacks("signs no token that holds claims which only deliveries have")},
 	{word("", "token-expiry", "signs tokens that expire"), demands("exp"), profileLacks("signs no token that expires")},
 	{word("", "token-start", "signs tokens that say from when they are valid"), demands("nbf"), profileLacks("signs no token that says from when it is valid")},
 	{word("", "token-audience", "signs tokens that say whom they are for"), demands("aud"), profileLacks("signs no token that says whom it is for")},

@@ -47,7 +47,7 @@ func CheckBaseline(base *Run, subject Subject, profile string, ids []string) err
 	}
 	switch why := base.Unfinished(); {
 	case why != "":
-		return fmt.Errorf("the run in it is not whole: %s; name one that came to its end", why)
+		return fmt.Errorf("the run in it is not whole: %s; name one that came to its end", Printable([]byte(why), 300))
 	case base.Subject.Role != subject.Role:
 		return fmt.Errorf("it is of a %s, and this run judges a %s", base.Subject.Role, subject.Role)
 	case base.Profile != profile:

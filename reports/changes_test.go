@@ -3,6 +3,7 @@ package reports_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -334,7 +335,7 @@ func TestReadKept(t *testing.T) {
 		{write("half.json", report.Bytes()[:report.Len()/2]), "neither a journal nor a JSON report", false},
 		{write("better.json", bytes.Replace(report.Bytes(), []byte(`"verdict": "fail"`), []byte(`"verdict": "pass"`), 1)), "edited or damaged", false},
 		{write("headless", journal.Bytes()[:40]), "not a valid header", false},
-		{dir, "no results folder", false},
+		{dir, "it is none", false},
 		{filepath.Join(dir, "missing"), "no such file", false},
 	} {
 		kept, err := reports.ReadKept(test.path)
@@ -380,29 +381,29 @@ func TestReadKeptFolder(t *testing.T) {
 	run.Subject.Role = "receiver"
 	begin := func(t *testing.T) string {
 		dir := filepath.Join(t.TempDir(), "results")
-		must(t, os.Mkdir(dir, 0o700))
-		write := func(name string, content []byte) {
-			must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
-			must(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
-		}
-		var journal, manifest bytes.Buffer
-		journalled(t, &journal, reports.Record{Run: run})
 		m := inputs("suite", "profile")
-		m.Schema, m.Role, m.Profile, m.Seed = "hookanvil.results/1", "receiver", run.Profile, run.Seed
-		must(t, reports.WriteJSON(&manifest, m))
-		write(reports.JournalFile, journal.Bytes())
-		write(reports.ManifestFile, manifest.Bytes())
-		write(reports.SuiteFile("receiver/signature"), []byte("suite"))
-		write(reports.ProfileFile, []byte("profile"))
+		m.Role, m.Profile, m.Seed = "receiver", run.Profile, run.Seed
+		f, err := reports.BeginFolder(dir, *m)
+		must(t, err)
+		var planned []reports.Planned
+		for _, r := range run.Results {
+			planned = append(planned, reports.Planned{ID: r.ID, Title: r.Title, Level: r.Level})
+		}
+		j, err := f.Journal(run, planned)
+		must(t, err)
+		for _, r := range run.Results {
+			must(t, j.Record(r))
+		}
+		must(t, j.Close(reports.Complete, run.Ended, nil))
+		must(t, f.End(run))
 		return dir
 	}
 	for name, test := range map[string]struct {
 		spoil func(dir string) error
 		want  string
 	}{
-		"nothing":     {func(string) error { return nil }, ""},
-		"no journal":  {func(dir string) error { return os.Remove(filepath.Join(dir, reports.JournalFile)) }, "no results folder"},
-		"no manifest": {func(dir string) error { return os.Remove(filepath.Join(dir, reports.ManifestFile)) }, reports.ManifestFile},
+		"nothing":         {func(string) error { return nil }, ""},
+		"an empty folder": {func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)) }, "it is none"},
 		"another profile": {func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, reports.ProfileFile), []byte("weaker"), 0o600)
 		}, "was changed since the run"},
@@ -419,13 +420,22 @@ func TestReadKeptFolder(t *testing.T) {
 		kept, err := reports.ReadKept(dir)
 		if test.want == "" {
 			must(t, err)
-			if len(kept.Record.Results) != len(run.Results) || kept.Record.Manifest == nil || kept.Record.State != reports.Complete {
+			if kept.Record.Unfinished() != "" || len(kept.Record.Results) != len(run.Results) || kept.Record.Manifest == nil || kept.Record.State != reports.Complete {
 				t.Errorf("%s: %+v", name, kept.Record)
 			}
 			continue
 		}
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+	for _, lost := range []string{reports.JournalFile, reports.ManifestFile, reports.ReportFile, reports.SumsFile} {
+		dir := begin(t)
+		must(t, os.Remove(filepath.Join(dir, lost)))
+		kept, err := reports.ReadKept(dir)
+		must(t, err)
+		if why := kept.Record.Unfinished(); !strings.Contains(why, "cut short, or changed: ") {
+			t.Errorf("without %s the run is whole: %q", lost, why)
 		}
 	}
 }

@@ -57,22 +57,24 @@ func ReadKept(path string) (Kept, error) {
 	return k, nil
 }
 
-// folderRecord reads a results folder: its journal, since every report is made from that, and
-// its manifest.
+// folderRecord reads a results folder. What was not finished, or was changed since, is incomplete;
+// what the run was made of must be as it was.
 func folderRecord(dir string) (Record, error) {
-	f, err := os.Open(filepath.Join(dir, JournalFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return Record{}, fmt.Errorf("it is no results folder: there is no %s in it; hookanvil run --out makes one", JournalFile)
-	}
+	run, err := ReadFolder(dir)
 	if err != nil {
 		return Record{}, err
 	}
-	defer f.Close()
-	r, err := recordOf(f)
-	if err != nil {
-		return r, err
+	r := Record{Run: run}
+	if f, err := os.Open(filepath.Join(dir, JournalFile)); err == nil {
+		defer f.Close()
+		if j, err := readJournal(f); err == nil {
+			r.Measured = j.measured
+		}
 	}
 	src, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return r, nil // the run is incomplete
+	}
 	if err != nil {
 		return r, err
 	}
@@ -153,6 +155,8 @@ func (r *Run) Unfinished() string {
 	switch t := r.Count(); {
 	case r.State == Interrupted:
 		return "it was interrupted"
+	case r.State != Complete && len(r.Notes) > 0:
+		return "it was cut short, or changed: " + r.Notes[len(r.Notes)-1]
 	case r.State != Complete:
 		return "it was cut short"
 	case t.judged() == 0:

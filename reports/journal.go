@@ -430,10 +430,10 @@ func (j *reading) unjudged(p Planned, state string) Result {
 	}
 	result.Reason = "did not run: " + what
 	if a, ok := j.absorbed[p.ID]; ok {
-		result.Absorbed = a.Compact()
+		result.Absorbed = &a
 	}
 	if m, ok := j.measured[p.ID]; ok {
-		result.Load = m.Compact()
+		result.Load = &m
 	}
 	if len(result.Evidence) > 0 || result.Absorbed != nil || result.Load != nil {
 		result.Reason = "not judged: " + what

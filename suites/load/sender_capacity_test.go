@@ -108,7 +108,7 @@ func TestObservationsAreRecordedFirst(t *testing.T) {
 	if r.Verdict != reports.Fail || len(absorbed) != 1 || absorbed[0].Refused == 0 || absorbed[0].Age.HDR == "" || !slices.Contains(labels, "refused: mismatch") {
 		t.Errorf("%s: recorded %v, and %d absorptions", r.Verdict, labels, len(absorbed))
 	}
-	if r.Absorbed == nil || r.Absorbed.Refused != absorbed[0].Refused || r.Absorbed.Age.HDR != "" || len(r.Evidence) != len(labels) {
+	if r.Absorbed == nil || r.Absorbed.Refused != absorbed[0].Refused || r.Absorbed.Age.HDR != absorbed[0].Age.HDR || len(r.Evidence) != len(labels) {
 		t.Errorf("the result has %+v, and %d exchanges", r.Absorbed, len(r.Evidence))
 	}
 	// Another case is judged by the same run, and has it recorded as well.

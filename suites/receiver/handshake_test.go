@@ -128,11 +128,11 @@ func TestConfirmations(t *testing.T) {
 		verdict reports.Verdict
 		reason  string
 	}{
-		"forged, and fetched":              {forged, false, always, reports.Fail, "it has fetched the URL"},
+		"forged, and fetched":              {forged, false, always, reports.Fail, "it has gone to the URL"},
 		"forged, and left":                 {forged, false, authentic, reports.Pass, ""},
-		"at a foreign host":                {elsewhere, false, authentic, reports.Fail, "it has fetched the URL"},
+		"at a foreign host":                {elsewhere, false, authentic, reports.Fail, "it has gone to the URL"},
 		"at a foreign host, and left":      {elsewhere, false, never, reports.Pass, ""},
-		"at another host than ours":        {elsewhere, true, authentic, reports.Fail, "it has fetched the URL"},
+		"at another host than ours":        {elsewhere, true, authentic, reports.Fail, "it has gone to the URL"},
 		"at another host than ours, left":  {elsewhere, true, admitted, reports.Pass, ""},
 		"confirmed":                        {honest, true, admitted, reports.Pass, ""},
 		"not confirmed":                    {honest, true, never, reports.Fail, "has not fetched"},

@@ -24,7 +24,7 @@ func (t *trial) callBack(e *endpoint, nth int, callback string, from netip.Addr)
 	if e.spec.Handshake == "by-wrong-callback" {
 		callback = guessed(callback)
 	}
-	took, err := visit(ctx, callback, from)
+	took, err := t.visit(ctx, callback, from)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g := &e.greetings[nth]
@@ -50,7 +50,7 @@ const callbackTime = 10 * time.Second
 // visit tells whether whoever has named a URL says that it was right to come there. It
 // goes nowhere but to this machine and to where the handshake came from: a sender that is
 // judged has us call nobody else.
-func visit(ctx context.Context, text string, from netip.Addr) (bool, error) {
+func (t *trial) visit(ctx context.Context, text string, from netip.Addr) (bool, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return false, fmt.Errorf("%s is no URL that can be gone to", quote(text))
@@ -65,7 +65,7 @@ func visit(ctx context.Context, text string, from netip.Addr) (bool, error) {
 	if err != nil {
 		return false, withoutURL(err)
 	}
-	transport := &http.Transport{DisableKeepAlives: true}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: t.subject.Dial}
 	defer transport.CloseIdleConnections()
 	got, err := transport.RoundTrip(request)
 	if err != nil {

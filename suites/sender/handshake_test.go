@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,32 @@ type host struct {
 	left      bool             // the last endpoint gets no more
 	denies    func(n int) bool // the n-th time it says that there will be no deliveries
 	revokes   bool             // it says so to whoever has agreed
+
+	callback string      // at which consent may be given later
+	deaf     bool        // it takes no consent there
+	taken    atomic.Bool // the last endpoint has agreed
+}
+
+const (
+	callbackHost = "127.0.0.1:9000"
+	callbackURL  = "http://" + callbackHost + "/consent/7f3a"
+)
+
+// serveCallback takes consent at the callback, until the test is over.
+func (h *host) serveCallback(s *stage) {
+	l, err := s.net.open(callbackHost)
+	if err != nil {
+		s.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.deaf || !strings.HasSuffix(callbackURL, r.URL.Path) {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		h.taken.Store(true)
+	})}
+	go func() { _ = server.Serve(l) }()
+	s.Cleanup(func() { _ = server.Close() })
 }
 
 // asks has the sender ask by the handshake of a profile.
@@ -55,6 +82,10 @@ func asks(name string, change func(h *host)) func(*stage) {
 		h := &host{challenge: func(n int) string { return fmt.Sprintf("challenge-%d", n) }, refusal: http.StatusUnprocessableEntity}
 		if change != nil {
 			change(h)
+		}
+		if h.callback != "" {
+			h.serveCallback(s)
+			s.sender.loses = func(int) bool { return !h.taken.Load() }
 		}
 		s.subject.Limits.Minute = 10 * time.Second
 		s.subject.Register = action{words: []string{"url", "secret"}, do: func(ctx context.Context, v sender.Values) (sender.Outcome, error) {
@@ -118,10 +149,11 @@ func (h *host) register(ctx context.Context, s *stage, v sender.Values) (sender.
 	if err == nil && agrees && h.revokes {
 		_, err = h.ask(ctx, s, target, s.keys)
 	}
+	h.taken.Store(agrees)
 	switch {
 	case err != nil:
 		return registered, err
-	case agrees || h.trusts:
+	case agrees || h.trusts || h.callback != "":
 	case h.mute:
 		s.sender.loses = func(nth int) bool { return nth == 2 } // the first is the preflight's
 	default:
@@ -132,7 +164,7 @@ func (h *host) register(ctx context.Context, s *stage, v sender.Values) (sender.
 
 // ask performs one handshake, and tells whether the endpoint agrees.
 func (h *host) ask(ctx context.Context, s *stage, target string, keys profile.Keys) (agrees bool, err error) {
-	return h.question(ctx, s, target, keys, profile.Asked{Lease: h.leased})
+	return h.question(ctx, s, target, keys, profile.Asked{Lease: h.leased, Callback: h.callback})
 }
 
 // question is one that is asked of an endpoint.
@@ -256,9 +288,16 @@ func handshakeRows() []verdict {
 		{"moved and refused", strings.Replace(movedYAML, "later: true", "later: true, handshake: refused", 1) + "unconsented}]", asks("websub", nil), pass, ""},
 		{"moved and taken", strings.Replace(movedYAML, "later: true", "later: true, handshake: refused", 1) + "unconsented}]", asks("websub", trusts), fail, "came"},
 
+		{"agreed later", answeredSo("by-callback", "granted-by-callback"), asks("cloudevents", func(h *host) { h.callback = callbackURL }), pass, ""},
+		{"agreed later in vain", answeredSo("by-callback", "granted-by-callback"), asks("cloudevents", func(h *host) { h.callback, h.deaf = callbackURL, true }), fail, "takes no consent at the callback"},
+		{"agreed later, elsewhere", answeredSo("by-callback", "granted-by-callback"), asks("cloudevents", func(h *host) { h.callback = "http://192.0.2.1/" }), open, "is not this machine"},
+		{"never agreed later", answeredSo("by-callback", "granted-by-callback"), asks("cloudevents", nil), skip, "names no callback"},
+		{"agreed by a guess", answeredSo("by-wrong-callback", "unconsented"), asks("cloudevents", func(h *host) { h.callback = callbackURL }), pass, ""},
+
 		{"lease named", asksYAML + "lease-named", asks("websub", nil), pass, ""},
 		{"no lease named", asksYAML + "lease-named", asks("websub", func(h *host) { h.lease = func(int) int { return 0 } }), fail, "hub.lease_seconds"},
 		{"no lease of one that never asks", asksYAML + "lease-named", asks("websub", never), fail, "never asked"},
+		{"lease named by others", asksYAML + "lease-named", asks("slack", nil), skip, "no time for which"},
 		{"lease over", leaseYAML, asks("websub", nil), pass, ""},
 		{"lease over, and delivered", leaseYAML, asks("websub", func(h *host) { h.perpetual = true }), fail, "after the lease was over, which was of 3 s"},
 		{"longer lease than asked for", leaseYAML, asks("websub", func(h *host) { h.lease = func(int) int { return 60 } }), open, "a lease of 60 s"},
@@ -272,6 +311,7 @@ func handshakeRows() []verdict {
 		{"asked to leave", leavingYAML("", "[silent, asked-to-leave]"), asks("websub", nil), pass, ""},
 		{"asked to leave later", leavingYAML("", "[silent, asked-to-leave]"), asks("websub", func(h *host) { h.later = true }), pass, ""},
 		{"not asked to leave", leavingYAML("", "[silent, asked-to-leave]"), asks("websub", func(h *host) { h.heedless = true }), fail, "never asked whether its deliveries are to end"},
+		{"others are asked to leave", leavingYAML("", "[silent, asked-to-leave]"), asks("slack", nil), skip, "--remove"},
 		{"stays", leavingYAML("stays", "delivered"), asks("websub", nil), pass, ""},
 		{"stays, and asked later", leavingYAML("stays", "delivered"), asks("websub", func(h *host) { h.later = true }), pass, ""},
 		{"stays by a wrong echo", leavingYAML("stays-by-wrong-echo", "delivered"), asks("websub", nil), pass, ""},

@@ -56,6 +56,9 @@ type Subject struct {
 	Prompt func(text string)
 	// Open opens the sockets on which endpoints listen; net.Listen where it is nil.
 	Open func(addr string) (net.Listener, error)
+	// Dial opens connections to the callbacks that handshakes name; a net.Dialer does where
+	// it is nil.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Action is something that can be done to the sender. A Hook is one.

@@ -78,6 +78,8 @@ type Case struct {
 	Suite string `yaml:"-"`
 	File  string `yaml:"-"`
 	Line  int    `yaml:"-"`
+	// BuiltIn tells that the file is one of Catalogue: a file of the user's may be called alike.
+	BuiltIn bool `yaml:"-"`
 }
 
 // Name is the case's full name: receiver/signature/body-bit-flipped.

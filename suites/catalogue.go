@@ -30,6 +30,11 @@ func Vocabularies() []scenarios.Vocabulary {
 var Catalogue = sync.OnceValues(func() ([]*scenarios.Suite, error) {
 	all, err := scenarios.Load(scenarios.Catalogue, ".", Vocabularies()...)
 	slices.SortStableFunc(all, func(a, b *scenarios.Suite) int { return cmp.Compare(shelfOf(a.Name), shelfOf(b.Name)) })
+	for _, s := range all {
+		for i := range s.Cases {
+			s.Cases[i].BuiltIn = true
+		}
+	}
 	return all, err
 })
 

@@ -107,7 +107,7 @@ func suiteInputs(cases []scenarios.Case) ([]reports.Input, error) {
 }
 
 func sourceOf(c scenarios.Case) ([]byte, error) {
-	if isBuiltIn(c) {
+	if c.BuiltIn {
 		return scenarios.Catalogue.ReadFile(c.File)
 	}
 	return os.ReadFile(c.File)

@@ -13,7 +13,7 @@ import (
 // repository, which a report shows beside the code; empty of a built-in one. The top is
 // GitHub's workspace or, elsewhere, the working directory.
 func placeOf(c scenarios.Case) (file string, line int) {
-	if c.File == "" || isBuiltIn(c) {
+	if c.File == "" || c.BuiltIn {
 		return "", 0
 	}
 	here, err := os.Getwd()

@@ -182,7 +182,7 @@ func (s Settings) reproduceAs(role string) func(scenarios.Case) string {
 
 func (s Settings) reproduce(c scenarios.Case, role string) string {
 	name := c.Name()
-	if c.File != "" && !isBuiltIn(c) {
+	if c.File != "" && !c.BuiltIn {
 		name = c.File + ":" + c.ID
 	}
 	words := []string{"hookanvil", "run", ShellQuote(name)}
@@ -204,11 +204,6 @@ func (s Settings) reproduce(c scenarios.Case, role string) string {
 // ofTheRun are the settings that say nothing about a single case, and the seed: a
 // receiver that remembers ids would take the very same deliveries for replays.
 var ofTheRun = []string{"seed", "filter", "level", "parallel", "fail-fast", "timeout", "baseline", "known-failures", "journal", "out", "report", "observe"}
-
-func isBuiltIn(c scenarios.Case) bool {
-	builtIn, err := Catalogue()
-	return err == nil && slices.ContainsFunc(builtIn, func(s *scenarios.Suite) bool { return s.File == c.File })
-}
 
 // ShellQuote writes a word so that a shell reads it as it is.
 func ShellQuote(s string) string {

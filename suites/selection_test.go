@@ -1,6 +1,7 @@
 package suites_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hookanvil/hookanvil/fixtures/reference"
+	"github.com/hookanvil/hookanvil/scenarios"
 	"github.com/hookanvil/hookanvil/suites"
 )
 
@@ -189,6 +191,25 @@ func TestExplain(t *testing.T) {
 		}
 		if strings.Contains(text, "%!") || strings.Contains(text, "  .") {
 			t.Errorf("%s: the explanation reads badly:\n%s", c.Name(), text)
+		}
+	}
+}
+
+// A file of the user's stays his, though one of the catalogue is called alike.
+func TestAFileOfTheUsersIsNotBuiltIn(t *testing.T) {
+	src, err := scenarios.Catalogue.ReadFile("receiver/replay.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if err := errors.Join(os.Mkdir("receiver", 0o755), os.WriteFile("receiver/replay.yaml", src, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"receiver/replay": true, "receiver/replay.yaml": false} {
+		for _, c := range choose(t, name) {
+			if c.BuiltIn != want || c.File != "receiver/replay.yaml" {
+				t.Errorf("%s: %s of %s, built in %t", name, c.Name(), c.File, c.BuiltIn)
+			}
 		}
 	}
 }

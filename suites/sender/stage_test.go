@@ -70,7 +70,7 @@ func newStage(t *testing.T, profileName string) *stage {
 	s.sender = newDispatcher(s)
 	s.subject = sender.Subject{
 		Profile: p, Keys: s.keys, Trigger: s.sender.trigger(), Open: s.net.open,
-		Dial: func(ctx context.Context, _, addr string) (net.Conn, error) { return s.net.dial(ctx, addr) },
+		Dial:   func(ctx context.Context, _, addr string) (net.Conn, error) { return s.net.dial(ctx, addr) },
 		Limits: sender.Limits{Budget: time.Minute, Arrival: 10 * time.Second, Slack: 500 * time.Millisecond},
 	}
 	return s

@@ -29,7 +29,7 @@ type host struct {
 	forges    bool               // it tries what a stranger has signed, too
 	refusal   int                // the status by which its API refuses an endpoint
 	mute      bool               // it registers what does not agree, and delivers nothing there
-	asked     int
+	asked     atomic.Int64
 
 	lease     func(asked int) int // that it names; 0 is none
 	perpetual bool                // it delivers when the lease is over
@@ -37,7 +37,7 @@ type host struct {
 	later     bool                // it asks behind its answer
 	leased    int
 	until     time.Time        // when the lease of the last endpoint is over
-	left      bool             // the last endpoint gets no more
+	left      atomic.Bool      // the last endpoint gets no more
 	denies    func(n int) bool // the n-th time it says that there will be no deliveries
 	revokes   bool             // it says so to whoever has agreed
 
@@ -100,7 +100,7 @@ func asks(name string, change func(h *host)) func(*stage) {
 			return h.remove(ctx, s, v.URL)
 		}}
 		if s.sender.loses == nil {
-			s.sender.loses = func(int) bool { return h.left || !h.perpetual && !h.until.IsZero() && time.Now().After(h.until) }
+			s.sender.loses = func(int) bool { return h.left.Load() || !h.perpetual && !h.until.IsZero() && time.Now().After(h.until) }
 		}
 	}
 }
@@ -117,12 +117,14 @@ func (h *host) remove(ctx context.Context, s *stage, target string) (sender.Outc
 	if h.later {
 		s.sender.busy.Go(func() {
 			time.Sleep(100 * time.Millisecond)
-			h.left, _ = ask(context.Background())
+			left, _ := ask(context.Background())
+			h.left.Store(left)
 		})
 		return sender.Outcome{Status: http.StatusAccepted}, nil
 	}
-	var err error
-	if h.left, err = ask(ctx); err != nil || h.left {
+	left, err := ask(ctx)
+	h.left.Store(left)
+	if err != nil || left {
 		return sender.Outcome{Status: http.StatusNoContent}, err
 	}
 	return sender.Outcome{Status: http.StatusUnprocessableEntity}, nil
@@ -130,7 +132,8 @@ func (h *host) remove(ctx context.Context, s *stage, target string) (sender.Outc
 
 func (h *host) register(ctx context.Context, s *stage, v sender.Values) (sender.Outcome, error) {
 	registered, target := sender.Outcome{Status: http.StatusCreated}, v.URL
-	h.left, h.until, h.leased = false, time.Time{}, v.Lease
+	h.left.Store(false)
+	h.until, h.leased = time.Time{}, v.Lease
 	if h.lease != nil {
 		h.leased = h.lease(v.Lease)
 	}
@@ -170,8 +173,8 @@ func (h *host) ask(ctx context.Context, s *stage, target string, keys profile.Ke
 // question is one that is asked of an endpoint.
 func (h *host) question(ctx context.Context, s *stage, target string, keys profile.Keys, a profile.Asked) (agrees bool, err error) {
 	p, c := s.profile, s.profile.Challenge
-	h.asked++
-	a.Challenge = h.challenge(h.asked)
+	nth := int(h.asked.Add(1))
+	a.Challenge = h.challenge(nth)
 	if c.Known != nil {
 		a.Known = c.Known.Value
 	}
@@ -194,7 +197,7 @@ func (h *host) question(ctx context.Context, s *stage, target string, keys profi
 	if c.Lease != "" && a.Lease == 0 {
 		u.RawQuery = strings.Replace(u.RawQuery, c.Lease, "x", 1)
 	}
-	if h.denies != nil && h.denies(h.asked) {
+	if h.denies != nil && h.denies(nth) {
 		u.RawQuery = c.Refusing(a)
 	}
 	conn, err := s.net.dial(ctx, u.Host)

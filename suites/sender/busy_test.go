@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hookanvil/hookanvil/reports"
@@ -48,6 +49,7 @@ func TestDeadBehind(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.sender.gaps = nil
 		s.judge()
+		synctest.Wait() // until nothing of its preflight is under way
 		s.sender.change(func() {
 			s.sender.after = func(*try) {
 				s.sender.change(func() { s.sender.answers.Status = 503 })

@@ -108,16 +108,6 @@ type pageExchange struct {
 	Omitted         bool
 }
 
-// The sections come in the order of what they ask of the reader.
-var pageSections = []struct {
-	id, title, key string
-}{
-	{"failed", "Failed", "fail"},
-	{"warnings", "Warnings", "warn"},
-	{"inconclusive", "Inconclusive", "inconclusive"},
-	{"known", "Known failures", "known"},
-}
-
 // Bounds of a page, in bytes: a browser on a phone is to open it.
 const (
 	mostWire        = 4 << 10 // of a request, or an answer, that a result is about
@@ -130,19 +120,8 @@ const (
 	mostBrief       = 160     // characters of a reason, in a list
 )
 
-// groupOf is the verdict by which a case is shown: a failure that is known stands apart.
-func groupOf(r Result) string {
-	switch {
-	case r.Verdict == Fail && r.Known != "":
-		return "known"
-	case !r.Verdict.valid():
-		return string(Inconclusive)
-	}
-	return string(r.Verdict)
-}
-
 // words for verdicts, as a page says them beside their signs.
-var verdictWords = map[string]string{"pass": "passed", "fail": "failed", "known": "known failure", "warn": "warning", "skip": "skipped", "inconclusive": "inconclusive"}
+var verdictWords = map[string]string{"pass": "passed", "fail": "failed", knownFailure: "known failure", "warn": "warning", "skip": "skipped", "inconclusive": "inconclusive"}
 
 func pageOf(run *Run) reportPage {
 	o := outcomes[run.ExitCode()]
@@ -160,20 +139,13 @@ func pageOf(run *Run) reportPage {
 	p.Facts = factsOf(run)
 	p.suites(run.Results)
 	teller := newTeller(run)
-	for _, s := range pageSections {
-		those := having(run.Results, func(r Result) bool { return groupOf(r) == s.key })
-		if len(those) == 0 {
+	for _, part := range parts {
+		groups, n := part.groups(run.Results)
+		if n == 0 {
 			continue
 		}
-		section := pageSection{ID: s.id, Title: s.title, Count: len(those)}
-		groups := [][]Result{}
-		if s.key == string(Inconclusive) {
-			groups = byReason(those)
-		} else {
-			for _, r := range those {
-				groups = append(groups, []Result{r})
-			}
-		}
+		id, _, _ := strings.Cut(strings.ToLower(part.title), " ")
+		section := pageSection{ID: id, Title: part.title, Count: n}
 		for _, group := range groups {
 			c := teller.tell(group[0])
 			for _, r := range group[1:] {
@@ -182,13 +154,13 @@ func pageOf(run *Run) reportPage {
 			section.Cases = append(section.Cases, c)
 		}
 		p.Sections = append(p.Sections, section)
-		if s.key != "known" {
+		if part.of != knownFailure {
 			p.Index = append(p.Index, alike(section.Cases)...)
 			p.Indexed += len(section.Cases)
 		}
 	}
 	p.fold(run)
-	for _, key := range []string{"fail", "warn", "inconclusive", "known", "pass", "skip"} {
+	for _, key := range []string{"fail", "warn", "inconclusive", knownFailure, "pass", "skip"} {
 		if slices.ContainsFunc(run.Results, func(r Result) bool { return groupOf(r) == key }) {
 			p.Choices = append(p.Choices, pageChoice{key, verdictWords[key]})
 		}
@@ -350,7 +322,7 @@ var plainID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9/_-]{0,200}$`)
 func caseOf(r Result) pageCase {
 	key := groupOf(r)
 	glyph := styles[Fail].glyph
-	if key != "known" {
+	if key != knownFailure {
 		glyph = styles[Verdict(key)].glyph
 	}
 	c := pageCase{

@@ -98,7 +98,7 @@ func lineOf(text string, from, to int, marks [][2]int, inHead bool) (parts []wir
 				parts = append(parts, wirePart{Gone: true})
 			}
 		}
-		unit := units1(text[at:to])
+		unit := unitOf(text[at:to])
 		part := wirePart{Text: visible(unit), Mark: marked(marks, at)}
 		switch {
 		case len(unit) > 1 && unit[0] == '\\':
@@ -128,24 +128,6 @@ func nameOf(line string) int {
 		return 0
 	}
 	return colon
-}
-
-// units1 is the first character, or escape, of escaped text.
-func units1(s string) string {
-	if len(s) > 1 && s[0] == '\\' {
-		n := 2
-		switch s[1] {
-		case 'x':
-			n = 4
-		case 'u':
-			n = 6
-		case 'U':
-			n = 10
-		}
-		return s[:min(n, len(s))]
-	}
-	_, n := utf8.DecodeRuneInString(s)
-	return s[:n]
 }
 
 func marked(marks [][2]int, at int) bool {

@@ -131,17 +131,10 @@ func verdictCell(t Totals) string {
 // part tells one part of the results, as the report for terminals has them: those that have
 // one reason together, where that is said of the part.
 func (p *page) part(part part, results []Result) {
-	those := having(results, part.holds)
-	if len(those) == 0 || !p.add("#### %s (%d)\n\n", part.title, len(those)) {
-		p.left += len(those)
+	groups, n := part.groups(results)
+	if n == 0 || !p.add("#### %s (%d)\n\n", part.title, n) {
+		p.left += n
 		return
-	}
-	groups := [][]Result{}
-	for _, r := range those {
-		groups = append(groups, []Result{r})
-	}
-	if part.join {
-		groups = byReason(those)
 	}
 	for _, group := range groups {
 		p.group(group, part.brief)

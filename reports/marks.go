@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -101,13 +100,26 @@ func departure(was, is string) (from, to int) {
 // units are the characters and escapes of escaped text.
 func units(s string) (all []string) {
 	for s != "" {
-		_, _, rest, err := strconv.UnquoteChar(s, 0)
-		if err != nil { // what was put in the place of a secret is no escape
-			_, n := utf8.DecodeRuneInString(s)
-			rest = s[n:]
-		}
-		all = append(all, strings.TrimSuffix(s, rest))
-		s = rest
+		unit := unitOf(s)
+		all, s = append(all, unit), s[len(unit):]
 	}
 	return all
+}
+
+// unitOf is the first character, or escape, of escaped text.
+func unitOf(s string) string {
+	if len(s) > 1 && s[0] == '\\' {
+		n := 2
+		switch s[1] {
+		case 'x':
+			n = 4
+		case 'u':
+			n = 6
+		case 'U':
+			n = 10
+		}
+		return s[:min(n, len(s))]
+	}
+	_, n := utf8.DecodeRuneInString(s)
+	return s[:n]
 }

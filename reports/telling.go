@@ -199,20 +199,42 @@ func (r *Run) headline() (word, rest string) {
 	return word, rest
 }
 
+// groupOf is the verdict by which a result is told: a failure that is known stands apart.
+func groupOf(r Result) string {
+	if r.Verdict == Fail && r.Known != "" {
+		return knownFailure
+	}
+	return string(r.verdict())
+}
+
+const knownFailure = "known"
+
 // part is a group of results that are told one by one.
 type part struct {
 	title string
-	holds func(Result) bool
-	brief bool // without the evidence
-	join  bool // those that have one reason are told together
+	of    string // what groupOf says of them
+	brief bool   // without the evidence
+	join  bool   // those that have one reason are told together
 }
 
 // parts come in the order of what they ask of the reader.
 var parts = []part{
-	{title: "Failed", holds: func(r Result) bool { return r.Verdict == Fail && r.Known == "" }},
-	{title: "Warnings", holds: func(r Result) bool { return r.Verdict == Warn }},
-	{title: "Inconclusive", holds: func(r Result) bool { return r.Verdict == Inconclusive || !r.Verdict.valid() }, join: true},
-	{title: "Known failures", holds: func(r Result) bool { return r.Verdict == Fail && r.Known != "" }, brief: true},
+	{title: "Failed", of: string(Fail)},
+	{title: "Warnings", of: string(Warn)},
+	{title: "Inconclusive", of: string(Inconclusive), join: true},
+	{title: "Known failures", of: knownFailure, brief: true},
+}
+
+// groups are the results of a part, those that are told together in one.
+func (p part) groups(results []Result) (groups [][]Result, n int) {
+	those := having(results, func(r Result) bool { return groupOf(r) == p.of })
+	if p.join {
+		return byReason(those), len(those)
+	}
+	for i := range those {
+		groups = append(groups, those[i:i+1])
+	}
+	return groups, len(those)
 }
 
 func having(results []Result, is func(Result) bool) []Result {

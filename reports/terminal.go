@@ -186,18 +186,11 @@ func (s screen) title(name string, count int) {
 }
 
 func (s screen) part(p part, results []Result) {
-	those := having(results, p.holds)
-	if len(those) == 0 {
+	groups, n := p.groups(results)
+	if n == 0 {
 		return
 	}
-	s.title(p.title, len(those))
-	groups := [][]Result{}
-	for _, r := range those {
-		groups = append(groups, []Result{r})
-	}
-	if p.join {
-		groups = byReason(those)
-	}
+	s.title(p.title, n)
 	for i, group := range groups {
 		s.line("")
 		s.block(group[0], s.Verbose || !p.brief && i < mostBlocks)

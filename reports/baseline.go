@@ -92,7 +92,7 @@ func HoldAgainst(run *Run, base *Record) {
 		}
 	}
 	run.Baseline = b
-	run.Notes = append(run.Notes, fmt.Sprintf("held against the run of %s in %s", base.Started.UTC().Format("2006-01-02 15:04:05 UTC"), base.Path))
+	run.Notes = append(run.Notes, fmt.Sprintf("held against the run of %s in %s", moment(base.Started), base.Path))
 	if base.Tool != run.Tool {
 		run.Notes = append(run.Notes, fmt.Sprintf("that run was made by another version: %s", base.Tool))
 	}

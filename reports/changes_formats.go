@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -78,7 +76,7 @@ func changedIDs(those []Change) string {
 // oneLine tells which run it is, and what it came to.
 func (r *Run) oneLine() string {
 	t := r.Count()
-	return fmt.Sprintf("%s, %s, %s, %s: %d passed, %d failed, %s, %d skipped, %d inconclusive", r.Started.UTC().Format("2006-01-02 15:04:05 UTC"),
+	return fmt.Sprintf("%s, %s, %s, %s: %d passed, %d failed, %s, %d skipped, %d inconclusive", moment(r.Started),
 		r.Subject.Target, r.Profile, r.Tool, t.Pass, t.Fail, plural(t.Warn, "warning"), t.Skip, t.Inconclusive)
 }
 
@@ -129,14 +127,14 @@ func (f FigureChange) inWords() string {
 	if f.B != nil && f.B.Note != "" {
 		note = " (" + f.B.Note + ")"
 	}
-	return fmt.Sprintf("%s: %s, now %s%s", f.Name, f.A.value(), f.B.value(), note)
+	return fmt.Sprintf("%s: %s, now %s%s", f.Name, orUnmeasured(f.A), orUnmeasured(f.B), note)
 }
 
-func (f *Figure) value() string {
+func orUnmeasured(f *Figure) string {
 	if f == nil {
 		return "not measured"
 	}
-	return strings.TrimSuffix(strconv.FormatFloat(f.Value, 'f', -1, 64)+" "+f.Unit, " count")
+	return f.value()
 }
 
 // load tells of one case of load: in full where it is not the same.
@@ -167,7 +165,7 @@ func (c *Changes) markdown(p *printer) {
 			verdict = ""
 		}
 		if x.B != nil && x.B.Reason != "" {
-			reason = ": " + asCode(clip(inert(head(x.B.Reason, 4*mostText)), mostText))
+			reason = ": " + asCode(x.B.Reason)
 		}
 		p.linef("| %s | %s | %s | %s%s | %s |", asCode(x.ID), x.A.outcome(), x.B.outcome(), x.What, reason, verdict)
 	}

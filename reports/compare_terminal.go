@@ -77,7 +77,7 @@ func (c *Comparison) onScreen(s screen) {
 		name string
 		m    Measurement
 	}{{"A", c.A}, {"B", c.B}} {
-		s.paragraph(fmt.Sprintf("  %-10s", run.name), fmt.Sprintf("%s, %s, %s", run.m.Started.UTC().Format("2006-01-02 15:04:05 UTC"), run.m.Subject.Target, run.m.Plan))
+		s.paragraph(fmt.Sprintf("  %-10s", run.name), fmt.Sprintf("%s, %s, %s", moment(run.m.Started), run.m.Subject.Target, run.m.Plan))
 	}
 	s.line("")
 	s.comparedRows(c)

@@ -134,7 +134,7 @@ func pageOf(run *Run) reportPage {
 	p.Word, _ = run.headline()
 	p.Rest = strings.TrimPrefix(p.Sentence, p.Word)
 	if run.Subject.Role != senderRole {
-		p.Effects = shown(cmp.Or(run.Subject.Probe, "not counted: verdicts rest on statuses alone"))
+		p.Effects = shown(run.Subject.counted())
 	}
 	p.Facts = factsOf(run)
 	p.suites(run.Results)
@@ -197,8 +197,8 @@ func factsOf(run *Run) []pageFact {
 	if !run.Started.IsZero() {
 		facts[0].Text = moment(run.Started)
 	}
-	if took := run.Ended.Sub(run.Started); took > 0 && !run.Started.IsZero() {
-		facts = append(facts, pageFact{"Took", fmt.Sprintf("%.1f s", took.Seconds())})
+	if lasted := run.lasted(); lasted != "" {
+		facts = append(facts, pageFact{"Took", lasted})
 	}
 	if run.State != Complete {
 		facts = append(facts, pageFact{"State", shown(run.State)})
@@ -422,25 +422,11 @@ func (t *teller) exchange(r Result, x Exchange, open bool) pageExchange {
 
 // exchangeWords is an exchange in one line.
 func exchangeWords(r Result, x Exchange) string {
-	took := ", " + milliseconds(x.DurationMS)
-	if r.ofSender() {
-		if x.Sent == "" { // there was nothing to answer
-			return shown(x.Outcome) + took
-		}
-		return "answered " + shown(x.Outcome) + took
+	what := r.ended(x, shown)
+	if !r.ofSender() && x.Status != 0 {
+		what = "answered " + what
 	}
-	what := strings.ReplaceAll(shown(x.Outcome), "-", " ")
-	if x.Status != 0 {
-		status := "answered " + strconv.Itoa(x.Status)
-		if x.Outcome != "answered" {
-			status += ", " + what
-		}
-		what = status
-	}
-	if x.Effects != nil {
-		what += ", " + plural(*x.Effects, "effect")
-	}
-	return what + took
+	return what + ", " + milliseconds(x.DurationMS)
 }
 
 // exchangeFacts are what else is known of an exchange.

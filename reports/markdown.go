@@ -59,17 +59,14 @@ func newPage(run Run) *page {
 	p := &page{}
 	word, rest := run.headline()
 	p.add("### %s Hookanvil: %s\n\n", styles[outcomes[run.ExitCode()].verdict].glyph, strings.ToLower(word))
-	p.add("**%s**: %s%s\n\n", word, asProse(rest), lasted(run))
+	took := run.lasted()
+	if took != "" {
+		took = ", in " + took
+	}
+	p.add("**%s**: %s%s\n\n", word, asProse(rest), took)
 	p.add("%s\n\n", judged(run))
 	p.table(run.Results)
 	return p
-}
-
-func lasted(run Run) string {
-	if took := run.took(); took > 0 {
-		return fmt.Sprintf(", in %.1f s", took.Seconds())
-	}
-	return ""
 }
 
 // judged says what was judged, by what.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"time"
 )
 
 // MeasurementHTML writes one page with the figures and charts of the run second by
@@ -31,8 +30,6 @@ func MeasurementHTML(w io.Writer, m Measurement) error {
 		Invalid: shownAll(m.Invalid), Notes: shownAll(m.Notes), Measured: m.measured(),
 	})
 }
-
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // words tell how the generator fared.
 func (g Generator) words() string {

@@ -125,11 +125,16 @@ func sourcePage(source string) string {
 
 // words are a figure as people read it.
 func (f Figure) words() string {
-	text := f.Name + " " + strings.TrimSuffix(strconv.FormatFloat(f.Value, 'f', -1, 64)+" "+f.Unit, " count")
+	text := f.Name + " " + f.value()
 	if f.Note != "" {
 		text += ": " + f.Note
 	}
 	return text
+}
+
+// value is the value with its unit.
+func (f Figure) value() string {
+	return strings.TrimSuffix(strconv.FormatFloat(f.Value, 'f', -1, 64)+" "+f.Unit, " count")
 }
 
 // levels in the order of what they ask.
@@ -183,6 +188,22 @@ func (r *Run) took() time.Duration {
 		return 0
 	}
 	return max(r.Ended.Round(0).Sub(r.Started.Round(0)), 0).Truncate(time.Millisecond)
+}
+
+// lasted is how long the run took, in words; empty where that is not known.
+func (r *Run) lasted() string {
+	if took := r.took(); took > 0 {
+		return fmt.Sprintf("%.1f s", took.Seconds())
+	}
+	return ""
+}
+
+// moment is a time to the second.
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// counted is how effects were counted.
+func (s Subject) counted() string {
+	return cmp.Or(s.Probe, "not counted: verdicts rest on statuses alone")
 }
 
 // headline is what a run amounts to in a sentence: the word for it, and what it rests on.
@@ -355,25 +376,31 @@ var outcomes = map[int]struct {
 // cameTo is an exchange in a few words: how it ended, what it did, and how long it took. A
 // sender's says first when it came, and is named by what it was answered.
 func (r Result) cameTo(x Exchange) (what, took string) {
-	took = milliseconds(x.DurationMS)
-	if r.ofSender() {
-		if note, told := r.timing(x); told {
-			what = inert(note) + ": "
-		}
-		if x.Sent == "" { // there was nothing to answer
-			return what + inert(x.Outcome), took
-		}
-		return what + "answered " + inert(x.Outcome), took
+	if note, told := r.timing(x); told {
+		what = inert(note) + ": "
 	}
-	what = strings.ReplaceAll(inert(x.Outcome), "-", " ")
+	return what + r.ended(x, inert), milliseconds(x.DurationMS)
+}
+
+// ended is how an exchange ended and what it did. What the peer may have chosen is made
+// harmless by safe.
+func (r Result) ended(x Exchange, safe func(string) string) string {
+	switch {
+	case r.ofSender() && x.Sent == "": // there was nothing to answer
+		return safe(x.Outcome)
+	case r.ofSender():
+		return "answered " + safe(x.Outcome)
+	}
+	what := strings.ReplaceAll(safe(x.Outcome), "-", " ")
 	if x.Status != 0 {
-		what = strconv.Itoa(x.Status)
+		status := strconv.Itoa(x.Status)
 		if x.Outcome != "answered" {
-			what += ", " + strings.ReplaceAll(inert(x.Outcome), "-", " ")
+			status += ", " + what
 		}
+		what = status
 	}
 	if x.Effects != nil {
 		what += ", " + plural(*x.Effects, "effect")
 	}
-	return what, took
+	return what
 }

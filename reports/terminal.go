@@ -169,7 +169,7 @@ func (s screen) heading(run Run) {
 	s.line("")
 	facts := [][2]string{{cmp.Or(run.Subject.Role, "target"), run.Subject.Target}, {"profile", run.Profile}}
 	if run.Subject.Role != senderRole { // of a sender, everything that it does is seen
-		facts = append(facts, [2]string{"effects", cmp.Or(run.Subject.Probe, "not counted: verdicts rest on statuses alone")})
+		facts = append(facts, [2]string{"effects", run.Subject.counted()})
 	}
 	for _, fact := range append(facts, [2]string{"seed", strconv.FormatUint(run.Seed, 10)}) {
 		s.paragraph(fmt.Sprintf("  %-10s", fact[0]), fact[1])

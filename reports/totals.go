@@ -118,8 +118,8 @@ func (t Totals) words() string {
 // sentence is what the run amounts to, and how long it took.
 func (r *Run) sentence() string {
 	word, rest := r.headline()
-	if took := r.took(); took > 0 {
-		word += fmt.Sprintf(" in %.1f s", took.Seconds())
+	if lasted := r.lasted(); lasted != "" {
+		word += " in " + lasted
 	}
 	return word + ": " + rest
 }

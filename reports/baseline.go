@@ -68,15 +68,11 @@ func CheckBaseline(base *Run, subject Subject, profile string, ids []string) err
 // over is not excused by a baseline.
 func HoldAgainst(run *Run, base *Record) {
 	b := &Baseline{From: base.Path, Tool: base.Tool, Started: base.Started}
-	before := map[string]*Result{}
-	for i := range base.Results {
-		before[base.Results[i].ID] = &base.Results[i]
-	}
+	before := base.byID()
 	var worse, missing []string
 	for i := range run.Results {
 		now := &run.Results[i]
 		was := before[now.ID]
-		delete(before, now.ID)
 		if was == nil {
 			missing = append(missing, now.ID)
 			continue

@@ -79,10 +79,7 @@ func CompareRuns(a, b Record, tolerance float64) Changes {
 }
 
 func (c *Changes) compareCases() {
-	before := map[string]*Result{}
-	for i := range c.A.Results {
-		before[c.A.Results[i].ID] = &c.A.Results[i]
-	}
+	before := c.A.byID()
 	for i := range c.B.Results {
 		r := &c.B.Results[i]
 		c.add(before[r.ID], r)
@@ -248,28 +245,19 @@ func (c *Changes) compareLoads(tolerance float64) {
 	if len(c.Incomparable) > 0 {
 		return
 	}
-	for i := range c.B.Results {
-		id := c.B.Results[i].ID
-		a, b := c.A.measured(id), c.B.measured(id)
-		switch {
-		case a == nil || b == nil:
+	before := c.A.byID()
+	for _, r := range c.B.Results {
+		id, was := r.ID, before[r.ID]
+		if was == nil || was.Load == nil || r.Load == nil {
+			continue
+		}
+		switch a, b := was.Load, r.Load; {
 		case len(a.Series) == 0 || len(b.Series) == 0:
 			c.Notes = append(c.Notes, fmt.Sprintf("%s: what was measured cannot be compared: a JSON report has no seconds; compare results folders or journals", id))
 		default:
 			c.Loads = append(c.Loads, LoadChange{id, Compare(*a, *b, tolerance)})
 		}
 	}
-}
-
-// measured is what a case of load measured; nil where it is none.
-func (r *Record) measured(id string) *Measurement {
-	if m, ok := r.Measured[id]; ok {
-		return &m
-	}
-	if result := r.result(id); result != nil {
-		return result.Load
-	}
-	return nil
 }
 
 // unlike says in what two runs differ besides what they found.

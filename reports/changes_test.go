@@ -55,9 +55,9 @@ func withLoad(seed uint64, slow float64) reports.Record {
 	const id = "load/latency/honest"
 	m := simulatedRun(rand.New(rand.NewPCG(3, seed)), weather{30, 0.1, 0.2, 0, 1}, slow)
 	run := sampleRun()
-	run.Results = append(run.Results, reports.Result{ID: id, Title: "Honest deliveries are answered in time", Level: "must", Verdict: reports.Pass, Load: m.Compact()})
+	run.Results = append(run.Results, reports.Result{ID: id, Title: "Honest deliveries are answered in time", Level: "must", Verdict: reports.Pass, Load: &m})
 	run.Totals = run.Count()
-	return reports.Record{Run: run, Measured: map[string]reports.Measurement{id: m}}
+	return reports.Record{Run: run}
 }
 
 func inputs(suite, profile string) *reports.Manifest {
@@ -72,9 +72,8 @@ func inputs(suite, profile string) *reports.Manifest {
 
 func TestChangesGolden(t *testing.T) {
 	before, after := withLoad(1, 1), withLoad(2, 1.5)
-	measured := after.Measured
 	load := after.Results[len(after.Results)-1]
-	after = reports.Record{Run: laterRun(), Measured: measured, Manifest: inputs("must", "b")}
+	after = reports.Record{Run: laterRun(), Manifest: inputs("must", "b")}
 	before.Manifest = inputs("should", "a")
 	after.Results = append(after.Results, load)
 	worse := reports.CompareRuns(before, after, 0.1)
@@ -352,7 +351,7 @@ func TestReadKept(t *testing.T) {
 	}
 	kept, err := reports.ReadKept(filepath.Join(dir, "journal.json"))
 	must(t, err)
-	if len(kept.Record.Measured["load/latency/honest"].Series) == 0 {
+	if last := kept.Record.Results[len(kept.Record.Results)-1]; last.ID != "load/latency/honest" || len(last.Load.Series) == 0 {
 		t.Error("what was measured is read without its seconds")
 	}
 }
@@ -366,10 +365,10 @@ func journalled(t testing.TB, w *bytes.Buffer, r reports.Record) {
 	}
 	j, err := reports.NewJournal(w, r.Run, planned)
 	must(t, err)
-	for id, m := range r.Measured {
-		must(t, j.Measure(id, m))
-	}
 	for _, result := range r.Results {
+		if result.Load != nil {
+			must(t, j.Measure(result.ID, *result.Load))
+		}
 		must(t, j.Record(result))
 	}
 	must(t, j.Close(reports.Complete, r.Ended, nil))

@@ -17,9 +17,6 @@ type Record struct {
 	Path string // where it was read from
 	// Manifest says what the run was made of; nil where it was not kept in a results folder.
 	Manifest *Manifest
-	// Measured are the measurements of the cases of load with their series; none where only
-	// the report was kept.
-	Measured map[string]Measurement
 }
 
 // maxRecord is the size of a file that is read as a report: a run of every case with all of
@@ -65,12 +62,6 @@ func folderRecord(dir string) (Record, error) {
 		return Record{}, err
 	}
 	r := Record{Run: run}
-	if f, err := os.Open(filepath.Join(dir, JournalFile)); err == nil {
-		defer f.Close()
-		if j, err := readJournal(f); err == nil {
-			r.Measured = j.measured
-		}
-	}
 	src, err := os.ReadFile(filepath.Join(dir, ManifestFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return r, nil // the run is incomplete
@@ -107,15 +98,6 @@ func (m Manifest) checkInputs(dir string) error {
 	return nil
 }
 
-// recordOf is what a journal tells.
-func recordOf(r io.Reader) (Record, error) {
-	j, err := readJournal(r)
-	if err != nil {
-		return Record{}, err
-	}
-	return Record{Run: j.run(), Measured: j.measured}, nil
-}
-
 func fileRecord(path string) (k Kept, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -130,8 +112,8 @@ func fileRecord(path string) (k Kept, err error) {
 		return k, err
 	}
 	if bytes.HasPrefix(src, []byte(`{"crc":`)) {
-		r, err := recordOf(bytes.NewReader(src))
-		return Kept{Record: &r}, err
+		run, err := ReadJournal(bytes.NewReader(src))
+		return Kept{Record: &Record{Run: run}}, err
 	}
 	var head struct {
 		Schema string `json:"schema"`
@@ -163,6 +145,15 @@ func (r *Run) Unfinished() string {
 		return "it judged nothing"
 	}
 	return ""
+}
+
+// byID are the results by their cases.
+func (r *Run) byID() map[string]*Result {
+	all := make(map[string]*Result, len(r.Results))
+	for i := range r.Results {
+		all[r.Results[i].ID] = &r.Results[i]
+	}
+	return all
 }
 
 // result is that of a case; nil where it is not in the run.

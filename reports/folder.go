@@ -43,26 +43,6 @@ const (
 	maxManifest  = 4 << 20               // bytes
 )
 
-// extensions are the ends of the names of reports in a results folder, where they are not
-// the names of the formats. What has none is not kept there: it is meant for the job
-// that the run is a part of.
-var extensions = map[string]string{
-	"terminal": "txt", "junit": "xml", "markdown": "md", "ctrf": "ctrf.json", "badge": "badge.json", "github": "",
-}
-
-// reportName is what the report of a format is called in a results folder; empty where it
-// is not kept there.
-func reportName(format string) string {
-	extension, listed := extensions[format]
-	switch {
-	case !listed:
-		extension = format
-	case extension == "":
-		return ""
-	}
-	return "report." + extension
-}
-
 // Manifest says what a run was made of.
 type Manifest struct {
 	Schema   string `json:"schema"`
@@ -272,7 +252,7 @@ func (f *Folder) Journal(run Run, planned []Planned) (*Journal, error) {
 func (f *Folder) End(run Run) error {
 	var err error
 	for _, format := range Formats {
-		if name := reportName(format.Name); name != "" {
+		if name := format.File; name != "" {
 			err = errors.Join(err, WriteFile(filepath.Join(f.dir, name), func(w io.Writer) error { return format.Write(w, run) }))
 		}
 	}

@@ -22,19 +22,22 @@ var Formats = []struct {
 	Name  string
 	Doc   string // completes "the report is ..."
 	Write Format
+	// File is what the report is called in a results folder. What has none is not kept there:
+	// it is meant for the job that the run is a part of.
+	File string
 }{
-	{"terminal", "text for people: what failed, why, and how to see it again", Terminal{Width: 100}.Write},
-	{"json", "everything, for programs: documented, versioned and deterministic", JSON},
-	{"html", "one page for people: what failed, how to repair it, and what crossed the wire", HTML},
-	{"junit", "JUnit XML, which continuous-integration services read", JUnit},
-	{"sarif", "SARIF 2.1.0, of which GitHub code scanning makes alerts", SARIF},
-	{"ctrf", "JSON in the Common Test Report Format", CTRF},
-	{"tap", "the Test Anything Protocol, version 14", TAP},
-	{"markdown", "for a pull request's comment or a job's summary; at most 60 kB", Markdown},
-	{"github", "annotations of a workflow on GitHub; without =PATH on standard output, and the summary besides", GitHub},
-	{"badge", "JSON from which shields.io paints a badge", Badge},
-	{"openmetrics", "OpenMetrics 1.0, for Prometheus and its like", OpenMetrics},
-	{"har", "the exchanges as an HTTP archive (HAR 1.2), which browsers and proxies open", HAR},
+	{"terminal", "text for people: what failed, why, and how to see it again", Terminal{Width: 100}.Write, "report.txt"},
+	{"json", "everything, for programs: documented, versioned and deterministic", JSON, ReportFile},
+	{"html", "one page for people: what failed, how to repair it, and what crossed the wire", HTML, "report.html"},
+	{"junit", "JUnit XML, which continuous-integration services read", JUnit, "report.xml"},
+	{"sarif", "SARIF 2.1.0, of which GitHub code scanning makes alerts", SARIF, "report.sarif"},
+	{"ctrf", "JSON in the Common Test Report Format", CTRF, "report.ctrf.json"},
+	{"tap", "the Test Anything Protocol, version 14", TAP, "report.tap"},
+	{"markdown", "for a pull request's comment or a job's summary; at most 60 kB", Markdown, "report.md"},
+	{"github", "annotations of a workflow on GitHub; without =PATH on standard output, and the summary besides", GitHub, ""},
+	{"badge", "JSON from which shields.io paints a badge", Badge, "report.badge.json"},
+	{"openmetrics", "OpenMetrics 1.0, for Prometheus and its like", OpenMetrics, "report.openmetrics"},
+	{"har", "the exchanges as an HTTP archive (HAR 1.2), which browsers and proxies open", HAR, "report.har"},
 }
 
 // WriteFile writes a report to path: see Replace.

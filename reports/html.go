@@ -233,21 +233,17 @@ func (p *reportPage) suites(results []Result) {
 	}
 	slices.SortStableFunc(levels, func(a, b string) int { return cmp.Compare(levelRank(a), levelRank(b)) })
 	for _, s := range suites {
-		suite, all := pageSuite{Name: cmp.Or(shown(s.suite), "(none)")}, Totals{}
-		for _, r := range having(results, func(r Result) bool { suite, _ := splitID(r.ID); return suite == s.suite }) {
-			all.add(r)
-		}
+		suite := pageSuite{Name: cmp.Or(shown(s.suite), "(none)"), Bars: barsOf(s.all)}
 		for _, level := range levels {
 			suite.Levels = append(suite.Levels, levelWords(s.byLevel[level]))
 		}
 		for _, c := range columns[1:] { // what passed stands with the levels
 			cell := pageCount{Text: "·", Verdict: "zero"}
-			if n := c.count(all); n > 0 {
+			if n := c.count(s.all); n > 0 {
 				cell = pageCount{strconv.Itoa(n), string(c.v)}
 			}
 			suite.Counts = append(suite.Counts, cell)
 		}
-		suite.Bars = barsOf(all)
 		p.Suites = append(p.Suites, suite)
 	}
 	p.Levels = shownAll(levels)

@@ -37,7 +37,8 @@ var verdictsInOrder = []Verdict{Pass, Fail, Warn, Skip, Inconclusive}
 
 func (p *exposition) cases(results []Result) {
 	p.family("hookanvil_cases", "gauge", "Cases by verdict.")
-	for _, s := range bySuite(results) {
+	suites := bySuite(results)
+	for _, s := range suites {
 		for _, level := range s.levels {
 			for _, c := range columns {
 				p.sample("hookanvil_cases", float64(c.count(s.byLevel[level])), "suite", s.suite, "level", level, "verdict", c.name)
@@ -45,7 +46,7 @@ func (p *exposition) cases(results []Result) {
 		}
 	}
 	p.family("hookanvil_known_failures", "gauge", "Of the failures, those that somebody has accepted.")
-	for _, s := range bySuite(results) {
+	for _, s := range suites {
 		for _, level := range s.levels {
 			p.sample("hookanvil_known_failures", float64(s.byLevel[level].Known), "suite", s.suite, "level", level)
 		}

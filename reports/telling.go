@@ -143,6 +143,7 @@ var levels = []string{"must", "should", "may"}
 // suiteTally counts the verdicts of one suite, by level.
 type suiteTally struct {
 	suite   string
+	all     Totals
 	levels  []string // those that the suite has cases of
 	byLevel map[string]Totals
 }
@@ -158,6 +159,7 @@ func bySuite(results []Result) []*suiteTally {
 			s = &suiteTally{suite: name, byLevel: map[string]Totals{}}
 			at[name], all = s, append(all, s)
 		}
+		s.all.add(r)
 		t, seen := s.byLevel[r.Level]
 		if !seen {
 			s.levels = append(s.levels, r.Level)

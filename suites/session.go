@@ -86,6 +86,7 @@ type Session struct {
 	judge   Judge
 	journal *reports.Journal
 	folder  *reports.Folder
+	pulse   *pulse
 	started time.Time
 	over    time.Time // when it had ended
 	slots   map[string]*slot
@@ -221,6 +222,9 @@ func (s *Session) planned() []reports.Planned {
 // run judges every case: those that can stand company together, the others one by
 // one afterwards.
 func (s *Session) run() {
+	var still func()
+	s.pulse, still = startPulse()
+	defer still()
 	s.note(s.judge.Preflight(s.ctx)...)
 	alone := s.together()
 	for _, c := range alone {
@@ -302,7 +306,9 @@ func (s *Session) runCase(c scenarios.Case) {
 		return
 	}
 	s.update(func(p *Progress) { p.Running = append(slices.Clip(p.Running), c.Name()) })
+	began := time.Now()
 	result := s.judged(c)
+	s.pulse.weigh(&result, began)
 	if s.ctx.Err() != nil && result.Verdict == reports.Inconclusive {
 		result.Reason = "was given up: " + s.whyStopped()
 	}

@@ -283,7 +283,7 @@ var faults = []fault{
 	{name: "SIGQUIT", strike: signalled(syscall.SIGQUIT), exits: []int{2}, states: unfinished, says: "goroutine "},
 	{name: "SIGPIPE", before: closedPipe, exits: []int{0}, states: whole},
 	{name: "SIGSTOP for half a second", strike: stopped(500 * time.Millisecond), exits: []int{0, 3}, states: whole},
-	{name: "SIGSTOP for half a minute", strike: stopped(30 * time.Second), exits: []int{0, 3}, states: whole, long: true},
+	{name: "SIGSTOP for half a minute", strike: stopped(30 * time.Second), exits: []int{3}, states: whole, long: true, says: "this process did not run for 30"},
 	{name: "SIGKILL", strike: signalled(os.Kill), exits: []int{killed}, states: unfinished},
 	{name: "a panic in a check", within: "check", exits: []int{4}, states: whole, says: "panic: a bug"},
 	{name: "a panic elsewhere", within: "panic", strike: signalled(syscall.SIGUSR1), exits: []int{2}, states: unfinished, says: "a bug of our own"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -250,6 +251,20 @@ func TestHTMLWireView(t *testing.T) {
 	}
 }
 
+// unbroken is a text without line ends and marks, either of which may stand within the
+// other: marks go first, and then what is one escape is seen as one.
+func unbroken(text string) string {
+	text = strings.NewReplacer("[", "", "]", "", "left out", "").Replace(text)
+	return escape.ReplaceAllStringFunc(text, func(e string) string {
+		if e == `\r` || e == `\n` {
+			return ""
+		}
+		return e
+	})
+}
+
+var escape = regexp.MustCompile(`\\.`)
+
 // Whatever was sent, and whatever is marked, every character of it is shown, in order.
 func FuzzHTMLWireView(f *testing.F) {
 	f.Add([]byte("POST / HTTP/1.1\r\nA: b\r\n\r\n{\"a\":1}"), 3, 9)
@@ -259,12 +274,11 @@ func FuzzHTMLWireView(f *testing.F) {
 		if len(printable) > 4000 || printable == "" || from < 0 || to < from || to > len(printable) {
 			return
 		}
-		plain := strings.NewReplacer(`\r\n`, "", `\n`, "", "[", "", "]", "", "left out", "")
 		got := exchanged(t, printable, [2]int{from, to})
 		if len(got) != 1 {
 			t.Fatalf("%d views of %q", len(got), printable)
 		}
-		if got, want := plain.Replace(strings.Join(got[0], "")), plain.Replace(printable); got != want {
+		if got, want := unbroken(strings.Join(got[0], "")), unbroken(printable); got != want {
 			t.Errorf("%q is shown as %q", want, got)
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,18 +27,52 @@ func Vocabularies() []scenarios.Vocabulary {
 	return []scenarios.Vocabulary{receiver.Vocabulary(), sender.Vocabulary(), load.Vocabulary()}
 }
 
-// Catalogue returns the built-in suites, which are read once, in the order of their
-// shelves.
-var Catalogue = sync.OnceValues(func() ([]*scenarios.Suite, error) {
-	all, err := scenarios.Load(scenarios.Catalogue, ".", Vocabularies()...)
-	slices.SortStableFunc(all, func(a, b *scenarios.Suite) int { return cmp.Compare(shelfOf(a.Name), shelfOf(b.Name)) })
-	for _, s := range all {
-		for i := range s.Cases {
-			s.Cases[i].BuiltIn = true
+// library is the built-in suites by name. Each is read when it is first asked for: who
+// runs one of them need not wait for the others.
+var library = sync.OnceValue(func() map[string]func() (*scenarios.Suite, error) {
+	all := map[string]func() (*scenarios.Suite, error){}
+	for _, shelf := range shelves {
+		files, _ := fs.Glob(scenarios.Catalogue, shelf+"/*.yaml") // the pattern is well-formed
+		for _, file := range files {
+			all[strings.TrimSuffix(file, ".yaml")] = sync.OnceValues(func() (*scenarios.Suite, error) { return readBuiltIn(file) })
 		}
 	}
-	return all, err
+	return all
 })
+
+func readBuiltIn(file string) (*scenarios.Suite, error) {
+	read, err := scenarios.Load(scenarios.Catalogue, file, Vocabularies()...)
+	if err != nil {
+		return nil, err
+	}
+	suite := read[0]
+	for i := range suite.Cases {
+		suite.Cases[i].BuiltIn = true
+	}
+	return suite, nil
+}
+
+// Catalogue returns the built-in suites in the order of their shelves.
+func Catalogue() ([]*scenarios.Suite, error) {
+	return builtIn(func(string) bool { return true })
+}
+
+// builtIn reads those of the built-in suites whose name is wanted, several at the same time.
+func builtIn(wanted func(name string) bool) ([]*scenarios.Suite, error) {
+	names := slices.Collect(maps.Keys(library()))
+	names = slices.DeleteFunc(names, func(name string) bool { return !wanted(name) })
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(shelfOf(a), shelfOf(b)), cmp.Compare(a, b)) })
+	all, errs := make([]*scenarios.Suite, len(names)), make([]error, len(names))
+	var reading sync.WaitGroup
+	for i, name := range names {
+		reading.Go(func() { all[i], errs[i] = library()[name]() })
+	}
+	reading.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
 
 func shelfOf(suite string) int {
 	shelf, _, _ := strings.Cut(suite, "/")
@@ -61,41 +97,28 @@ func Select(names []string) ([]scenarios.Case, error) {
 	if len(names) == 0 {
 		names = shelves
 	}
-	builtIn, err := Catalogue()
-	if err != nil {
-		return nil, err
-	}
 	var selected []scenarios.Case
+	files := map[string]string{} // in which the selected cases are, by their names
 	for _, name := range names {
-		cases, err := find(builtIn, name)
+		cases, err := find(name)
 		if err != nil {
 			return nil, err
 		}
-		if selected, err = merge(selected, cases); err != nil {
-			return nil, err
+		for _, c := range cases {
+			switch file, there := files[c.Name()]; {
+			case !there:
+				selected, files[c.Name()] = append(selected, c), c.File
+			case file != c.File: // they could not be told apart in a report
+				return nil, fmt.Errorf("select the cases to run: %s is in %s and in %s; give one of them another id, or its suite another name", c.Name(), file, c.File)
+			}
 		}
 	}
 	return selected, nil
 }
 
-// merge adds cases that are not there yet. Two different cases of one name could
-// not be told apart in a report.
-func merge(selected, cases []scenarios.Case) ([]scenarios.Case, error) {
-	for _, c := range cases {
-		i := slices.IndexFunc(selected, func(s scenarios.Case) bool { return s.Name() == c.Name() })
-		switch {
-		case i < 0:
-			selected = append(selected, c)
-		case selected[i].File != c.File:
-			return nil, fmt.Errorf("select the cases to run: %s is in %s and in %s; give one of them another id, or its suite another name", c.Name(), selected[i].File, c.File)
-		}
-	}
-	return selected, nil
-}
-
-func find(builtIn []*scenarios.Suite, name string) ([]scenarios.Case, error) {
-	if cases := within(builtIn, name); len(cases) > 0 {
-		return cases, nil
+func find(name string) ([]scenarios.Case, error) {
+	if cases, err := within(name); err != nil || len(cases) > 0 {
+		return cases, err
 	}
 	role, _, _ := strings.Cut(name, "/")
 	if file, id, ok := cutCase(name); ok {
@@ -104,7 +127,7 @@ func find(builtIn []*scenarios.Suite, name string) ([]scenarios.Case, error) {
 	if _, err := os.Stat(name); err == nil || isFile(name) && !slices.Contains(shelves, role) {
 		return fromFiles(name)
 	}
-	return nil, fmt.Errorf("select the cases to run: nothing is called %s; %s", strictyaml.Quote(name), nearest(builtIn, name))
+	return nil, fmt.Errorf("select the cases to run: nothing is called %s; %s", strictyaml.Quote(name), nearest(name))
 }
 
 // cutCase cuts mine.yaml:replayed into the file and the case.
@@ -143,21 +166,28 @@ func fromFiles(path string) ([]scenarios.Case, error) {
 	return cases, nil
 }
 
-// within returns the cases at or below a name.
-func within(suites []*scenarios.Suite, name string) []scenarios.Case {
-	var cases []scenarios.Case
+// within returns the built-in cases at or below a name.
+func within(name string) (cases []scenarios.Case, err error) {
+	name = strings.TrimSuffix(name, "/")
+	suites, err := builtIn(func(suite string) bool { return isBelow(suite, name) || isBelow(name, suite) })
 	for _, s := range suites {
 		for _, c := range s.Cases {
-			if full := c.Name(); full == name || strings.HasPrefix(full, strings.TrimSuffix(name, "/")+"/") {
+			if isBelow(c.Name(), name) {
 				cases = append(cases, c)
 			}
 		}
 	}
-	return cases
+	return cases, err
 }
 
+func isBelow(name, top string) bool { return name == top || strings.HasPrefix(name, top+"/") }
+
 // nearest suggests the suite or case that was probably meant.
-func nearest(builtIn []*scenarios.Suite, name string) string {
+func nearest(name string) string {
+	builtIn, err := Catalogue()
+	if err != nil {
+		return err.Error()
+	}
 	var suites, cases []string
 	for _, s := range builtIn {
 		suites = append(suites, s.Name)

@@ -83,6 +83,27 @@ func instance(t *testing.T, src []byte) any {
 	return v
 }
 
+// A suite is found by its file: one that is called otherwise could be selected by none of
+// its names.
+func TestSuitesAreCalledLikeTheirFiles(t *testing.T) {
+	catalogue, err := suites.Catalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := scenarios.Load(scenarios.Catalogue, ".", suites.Vocabularies()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(catalogue) != len(all) {
+		t.Errorf("the catalogue has %d suites, and there are %d", len(catalogue), len(all))
+	}
+	for _, s := range catalogue {
+		if s.File != s.Name+".yaml" {
+			t.Errorf("the suite %s is in %s", s.Name, s.File)
+		}
+	}
+}
+
 // Every case of the catalogue can be proven, or says why not; and there are as
 // many as the catalogue promises.
 func TestCatalogueIsWhole(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -126,23 +127,44 @@ func Enum(tag reflect.StructTag) []string {
 
 // Range is the bounds of a field's range tag, "1..20000".
 func Range(tag reflect.StructTag) (low, high int, ok bool) {
-	_, err := fmt.Sscanf(tag.Get("range"), "%d..%d", &low, &high)
+	bounds := tag.Get("range")
+	if bounds == "" {
+		return 0, 0, false
+	}
+	_, err := fmt.Sscanf(bounds, "%d..%d", &low, &high)
 	return low, high, err == nil
 }
 
+// keysOf are the keys of a struct type, and the index of each key's field.
+type keysOf struct {
+	keys  []string
+	index map[string]int
+}
+
+// seen are the keys of each type: a file has hundreds of values of one type.
+var seen sync.Map
+
 // Fields are the keys that a struct type has in YAML, in the order of its fields,
-// and the index of each key's field.
+// and the index of each key's field. They are shared.
 func Fields(t reflect.Type) (keys []string, index map[string]int) {
-	index = map[string]int{}
+	f, there := seen.Load(t)
+	if !there {
+		f, _ = seen.LoadOrStore(t, readKeys(t))
+	}
+	return f.(keysOf).keys, f.(keysOf).index
+}
+
+func readKeys(t reflect.Type) keysOf {
+	f := keysOf{index: map[string]int{}}
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
 		if name == "" || name == "-" {
 			continue
 		}
-		keys = append(keys, name)
-		index[name] = i
+		f.keys = append(f.keys, name)
+		f.index[name] = i
 	}
-	return keys, index
+	return f
 }
 
 func unknownKey(key *Node, known []string, v reflect.Value) error {

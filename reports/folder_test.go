@@ -192,7 +192,7 @@ func TestDamagedFolderIsNeverComplete(t *testing.T) {
 		whole, err := os.ReadFile(path)
 		must(t, err)
 		step := max(1, len(whole)/100)
-		if os.Getenv("HOOKANVIL_TESTS") == "whole" && !testing.Short() {
+		if thorough() {
 			step = 1
 		}
 		changed := bytes.Clone(whole)

@@ -194,10 +194,7 @@ func (s *Session) found() reports.Run {
 	for _, c := range s.config.Cases {
 		run.Results = append(run.Results, s.slots[c.Name()].result)
 	}
-	if b := s.config.Baseline; b != nil {
-		reports.HoldAgainst(&run, b)
-	}
-	reports.Apply(&run, s.config.Known, s.over)
+	excuse(&run, s.config.Baseline, s.config.Known, s.over)
 	return run
 }
 

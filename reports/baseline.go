@@ -123,10 +123,14 @@ func excuse(was, now *Result) string {
 	return fmt.Sprintf("%sed in the baseline too", now.Verdict)
 }
 
-// Excuses tells whether a result of a run that is held against this one does not count.
-func (r *Run) Excuses(now Result) bool {
+// Excuse says why a result of a run that is held against this one does not count; it is
+// empty where it does.
+func (r *Run) Excuse(now Result) string {
 	was := r.result(now.ID)
-	return was != nil && excuse(was, &now) != ""
+	if was == nil {
+		return ""
+	}
+	return excuse(was, &now)
 }
 
 // fewIDs names cases, and says how many more there are.

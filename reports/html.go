@@ -34,6 +34,7 @@ type reportPage struct {
 	Levels                []string
 	Index                 []pageAlike // what asks for something
 	Indexed               int         // cases of it
+	Causes                []pageCause // what many of them may have in common
 	Sections              []pageSection
 	Folds                 []pageFold
 	Notes, Stale          []string
@@ -71,6 +72,13 @@ type pageSection struct {
 type pageAlike struct {
 	Suite, Word string
 	Cases, More []pageCase
+}
+
+// pageCause is a mistake that may be behind many cases.
+type pageCause struct {
+	Title, Says, Like, Repair string
+	First                     pageCase
+	Cases                     []pageCase
 }
 
 // pageFold is the cases of one suite that ask for nothing.
@@ -138,25 +146,31 @@ func pageOf(run *Run) reportPage {
 	}
 	p.Facts = factsOf(run)
 	p.suites(run.Results)
-	teller := newTeller(run)
+	suspicions := run.suspicions()
+	teller := newTeller(run, suspicions)
+	p.causes(suspicions)
 	for _, part := range parts {
-		groups, n := part.groups(run.Results)
+		groups, n := part.groups(run.Results, nil)
 		if n == 0 {
 			continue
 		}
 		id, _, _ := strings.Cut(strings.ToLower(part.title), " ")
 		section := pageSection{ID: id, Title: part.title, Count: n}
+		var besides []pageCase // what is behind them is not known
 		for _, group := range groups {
-			c := teller.tell(group[0])
-			for _, r := range group[1:] {
+			c := teller.tell(group.results[0])
+			for _, r := range group.results[1:] {
 				c.Alike = append(c.Alike, caseOf(r))
 			}
 			section.Cases = append(section.Cases, c)
+			if !slices.ContainsFunc(suspicions, func(s suspicion) bool { return s.tells(group.results[0]) }) {
+				besides = append(besides, c)
+			}
 		}
 		p.Sections = append(p.Sections, section)
 		if part.of != knownFailure {
-			p.Index = append(p.Index, alike(section.Cases)...)
-			p.Indexed += len(section.Cases)
+			p.Index = append(p.Index, alike(besides)...)
+			p.Indexed += n
 		}
 	}
 	p.fold(run)
@@ -166,6 +180,16 @@ func pageOf(run *Run) reportPage {
 		}
 	}
 	return p
+}
+
+func (p *reportPage) causes(suspicions []suspicion) {
+	for _, s := range suspicions {
+		c := pageCause{Title: s.title(), Says: s.sentence(), Like: shown(s.like().Reason), Repair: s.repair, First: caseOf(s.like())}
+		for _, r := range s.results {
+			c.Cases = append(c.Cases, caseOf(r))
+		}
+		p.Causes = append(p.Causes, c)
+	}
 }
 
 // alike puts cases beside each other that are of one suite and were found to do the same. Of
@@ -353,8 +377,11 @@ type teller struct {
 }
 
 // newTeller keeps room for what is said of each case.
-func newTeller(run *Run) *teller {
+func newTeller(run *Run, suspicions []suspicion) *teller {
 	t := &teller{run: run, left: mostOfPage}
+	for _, s := range suspicions {
+		t.left -= bytesOfRow * len(s.results)
+	}
 	for _, r := range run.Results {
 		if r.Verdict == Pass || r.Verdict == Skip {
 			t.left -= bytesOfRow

@@ -42,6 +42,12 @@ func start(t *testing.T) context.Context {
 	if testing.Short() || os.Getenv("HOOKANVIL_TESTS") != "whole" {
 		t.Skip("a browser takes half a minute: HOOKANVIL_TESTS=whole go test ./reports -run InABrowser")
 	}
+	return launch(t)
+}
+
+// launch is start without asking whether there is time for it.
+func launch(t *testing.T) context.Context {
+	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -188,6 +194,7 @@ func loadPage(t *testing.T, m reports.Measurement) string {
 func TestHTMLInABrowser(t *testing.T) {
 	ctx := start(t)
 	receiver, sender := htmlOf(t, sampleRun()), htmlOf(t, sampleSenderRun())
+	oneCause := htmlOf(t, found(findings("receiver/signature", reports.Fail, 90, causes[1].reasons...), findings("receiver/replay", reports.Warn, 9, "answered 409 Conflict")))
 
 	t.Run("first screen", func(t *testing.T) {
 		b := open(ctx, t, receiver, wide, height)
@@ -201,6 +208,17 @@ func TestHTMLInABrowser(t *testing.T) {
 		}
 		b.quiet("the page")
 		b.shoot("receiver", true)
+	})
+
+	t.Run("first screen of one cause", func(t *testing.T) {
+		b := open(ctx, t, oneCause, wide, height)
+		const at = `[...document.querySelectorAll('.cause p')].map(e => e.getBoundingClientRect()).every(r => r.height > 0 && r.bottom <= innerHeight)`
+		if !get[bool](b, at) {
+			t.Error("the first screen does not show the cause and its repair")
+		}
+		b.run(chromedp.Click(chromedp.CSS(".cause summary")), chromedp.WaitVisible(chromedp.CSS(".cause li a")))
+		b.quiet("the page of one cause")
+		b.shoot("cause", false)
 	})
 
 	t.Run("dark", func(t *testing.T) {
@@ -219,7 +237,7 @@ func TestHTMLInABrowser(t *testing.T) {
 
 	t.Run("phone", func(t *testing.T) {
 		for name, page := range map[string]string{
-			"receiver": receiver, "sender": sender, "load": loadPage(t, sampleMeasurement()), "search": loadPage(t, sampleSearch()), "large": htmlOf(t, largeRun()), "hostile": htmlOf(t, everywhere(payloads["R24 one very long line"]+strings.Repeat("W", 900))),
+			"receiver": receiver, "sender": sender, "load": loadPage(t, sampleMeasurement()), "search": loadPage(t, sampleSearch()), "cause": oneCause, "large": htmlOf(t, largeRun()), "hostile": htmlOf(t, everywhere(payloads["R24 one very long line"]+strings.Repeat("W", 900))),
 		} {
 			b := open(ctx, t, page, phone, 800)
 			get[bool](b, "document.querySelectorAll('details').forEach(d => d.open = true) || true")
@@ -283,7 +301,7 @@ func TestHTMLInABrowser(t *testing.T) {
 	})
 
 	t.Run("headings", func(t *testing.T) {
-		for name, page := range map[string]string{"receiver": receiver, "sender": sender} {
+		for name, page := range map[string]string{"receiver": receiver, "sender": sender, "cause": oneCause} {
 			b := open(ctx, t, page, wide, height)
 			levels := get[[]int](b, `[...document.querySelectorAll('h1,h2,h3,h4')].map(e => Number(e.tagName[1]))`)
 			for i, level := range levels {
@@ -303,7 +321,7 @@ func TestHTMLInABrowser(t *testing.T) {
 
 	t.Run("contrast", func(t *testing.T) {
 		for _, scheme := range []string{"light", "dark"} {
-			for name, page := range map[string]string{"receiver": receiver, "sender": sender, "load": loadPage(t, sampleMeasurement())} {
+			for name, page := range map[string]string{"receiver": receiver, "sender": sender, "cause": oneCause, "load": loadPage(t, sampleMeasurement())} {
 				b := open(ctx, t, page, wide, height, prefers(scheme))
 				get[bool](b, "document.querySelectorAll('details').forEach(d => d.open = true) || true")
 				for _, weak := range get[[]string](b, contrast) {

@@ -32,7 +32,7 @@ func Apply(run *Run, known []Known, now time.Time) {
 			run.stale(k, "passes now")
 		case result.Verdict != Fail && result.Verdict != Warn:
 			// Not judged: whether the failure is still there cannot be told.
-		case k.over(now):
+		case k.Over(now):
 			result.Known = ""
 			run.Notes = append(run.Notes, fmt.Sprintf("known failure %s was excused until %s: repair it, or decide anew (%s)", k.ID, k.Until.Format(time.DateOnly), k.Reason))
 		default:
@@ -47,4 +47,5 @@ func (r *Run) stale(k Known, why string) {
 	r.Notes = append(r.Notes, fmt.Sprintf("known failure %s %s: take it off the list", k.ID, why))
 }
 
-func (k Known) over(now time.Time) bool { return !now.Before(k.Until.AddDate(0, 0, 1)) }
+// Over tells whether the last day on which the failure is accepted is past.
+func (k Known) Over(now time.Time) bool { return !now.Before(k.Until.AddDate(0, 0, 1)) }

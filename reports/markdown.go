@@ -19,8 +19,10 @@ const MostMarkdown = 60_000
 // MostMarkdown is left out, details before names, and it says so.
 func Markdown(w io.Writer, run Run) error {
 	p := newPage(run)
+	suspicions := run.suspicions()
+	p.causes(suspicions)
 	for _, part := range parts {
-		p.part(part, run.Results)
+		p.part(part, run.Results, suspicions)
 	}
 	p.skipped(run.Results)
 	p.notes(run)
@@ -127,8 +129,8 @@ func verdictCell(t Totals) string {
 
 // part tells one part of the results, as the report for terminals has them: those that have
 // one reason together, where that is said of the part.
-func (p *page) part(part part, results []Result) {
-	groups, n := part.groups(results)
+func (p *page) part(part part, results []Result, suspicions []suspicion) {
+	groups, n := part.groups(results, suspicions)
 	if n == 0 || !p.add("#### %s (%d)\n\n", part.title, n) {
 		p.left += n
 		return
@@ -139,15 +141,23 @@ func (p *page) part(part part, results []Result) {
 	p.add("\n")
 }
 
-// group tells results that have one reason.
-func (p *page) group(group []Result, brief bool) {
+// causes says first what many of the findings may have in common.
+func (p *page) causes(suspicions []suspicion) {
+	for _, s := range suspicions {
+		p.add("#### %s\n\n%s\n\n- **Found**, for instance: %s\n- **Repair**: %s\n\n", s.title(), asProse(s.sentence()), asProse(clip(s.like().Reason, mostText)), asProse(s.repair))
+	}
+}
+
+// group tells results that have one reason, or one cause.
+func (p *page) group(g group, brief bool) {
+	group := g.results
 	r := group[0]
 	title := fmt.Sprintf("%s <code>%s</code> (%s)", styles[r.verdict()].glyph, html.EscapeString(inert(r.ID)), html.EscapeString(inert(r.Level)))
 	if more := len(group) - 1; more > 0 {
 		title += fmt.Sprintf(" and %d more", more)
 	}
 	if !brief && p.b.Len() < mostDetails &&
-		p.add("<details><summary>%s: %s</summary>\n\n%s\n</details>\n\n", title, asHTML(cmp.Or(r.Title, r.Reason)), details(r, group[1:])) {
+		p.add("<details><summary>%s: %s</summary>\n\n%s\n</details>\n\n", title, asHTML(cmp.Or(r.Title, r.Reason)), details(r, others(g))) {
 		return
 	}
 	if !p.add("- %s: %s\n", title, asProse(clip(r.found(), mostText/4))) {
@@ -157,16 +167,32 @@ func (p *page) group(group []Result, brief bool) {
 	}
 }
 
+// others are the names of those that are told with the first of a group.
+func others(g group) string {
+	rest := g.results[1:]
+	if len(rest) == 0 {
+		return ""
+	}
+	if !g.listed {
+		return asProse(names(rest, false))
+	}
+	var list []string
+	for _, r := range rest {
+		list = append(list, asProse(r.ID))
+	}
+	return strings.Join(list, ", ")
+}
+
 // details are what was found, required and advised, the exchanges that show it and the
 // command that shows it again.
-func details(r Result, others []Result) string {
+func details(r Result, others string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "- **Found**: %s\n", asProse(r.found()))
 	for _, a := range r.advice() {
 		fmt.Fprintf(&b, "- **%s**: %s\n", a.label, a.markdown())
 	}
-	if len(others) > 0 {
-		fmt.Fprintf(&b, "- **And so**: %s\n", asProse(names(others, false)))
+	if others != "" {
+		fmt.Fprintf(&b, "- **And so**: %s\n", others)
 	}
 	for _, line := range r.measuredLines() {
 		fmt.Fprintf(&b, "- **Measured**: %s\n", asProse(line))

@@ -248,16 +248,35 @@ var parts = []part{
 	{title: "Known failures", of: knownFailure, brief: true},
 }
 
-// groups are the results of a part, those that are told together in one.
-func (p part) groups(results []Result) (groups [][]Result, n int) {
+// group is results that are told together.
+type group struct {
+	results []Result
+	listed  bool // each is to be named, since it is told nowhere else
+}
+
+// groups are the results of a part, those that are told together in one: the last are those
+// that one cause may be behind.
+func (p part) groups(results []Result, suspicions []suspicion) (groups []group, n int) {
 	those := having(results, func(r Result) bool { return groupOf(r) == p.of })
+	n = len(those)
+	var together []group
+	for _, s := range suspicions {
+		if its := having(those, s.tells); len(its) > 0 {
+			its[0].Fix = "" // the cause has another, which was told with it
+			together = append(together, group{its, !p.join})
+			those = having(those, func(r Result) bool { return !s.tells(r) })
+		}
+	}
 	if p.join {
-		return byReason(those), len(those)
+		for _, alike := range byReason(those) {
+			groups = append(groups, group{results: alike})
+		}
+		return append(groups, together...), n
 	}
 	for i := range those {
-		groups = append(groups, those[i:i+1])
+		groups = append(groups, group{results: those[i : i+1]})
 	}
-	return groups, len(those)
+	return append(groups, together...), n
 }
 
 func having(results []Result, is func(Result) bool) []Result {

@@ -37,8 +37,14 @@ func (t Terminal) Write(w io.Writer, run Run) error {
 	var b bytes.Buffer
 	s := t.screen(&b)
 	s.heading(run)
+	suspicions := run.suspicions()
+	s.causes(suspicions)
+	apart := suspicions
+	if t.Verbose {
+		apart = nil // all is told in full
+	}
 	for _, part := range parts {
-		s.part(part, run.Results)
+		s.part(part, run.Results, apart)
 	}
 	s.figures(run.Results)
 	if t.Verbose {
@@ -47,7 +53,7 @@ func (t Terminal) Write(w io.Writer, run Run) error {
 	s.skipped(run.Results)
 	s.table(run.Results)
 	s.notes(run)
-	s.verdict(run)
+	s.verdict(run, suspicions)
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -185,18 +191,40 @@ func (s screen) title(name string, count int) {
 	s.line("%s", s.paint(bold, name))
 }
 
-func (s screen) part(p part, results []Result) {
-	groups, n := p.groups(results)
+// causes says first what many of the findings may have in common.
+func (s screen) causes(suspicions []suspicion) {
+	for _, one := range suspicions {
+		s.title(one.title(), 0)
+		s.paragraph("  ", one.sentence())
+		s.paragraph("    found  ", one.like().Reason)
+		s.paragraph("    repair ", one.repair)
+	}
+}
+
+func (s screen) part(p part, results []Result, suspicions []suspicion) {
+	groups, n := p.groups(results, suspicions)
 	if n == 0 {
 		return
 	}
 	s.title(p.title, n)
 	for i, group := range groups {
 		s.line("")
-		s.block(group[0], s.Verbose || !p.brief && i < mostBlocks)
-		if len(group) > 1 {
-			s.paragraph("    and so ", names(group[1:], s.Verbose))
+		s.block(group.results[0], s.Verbose || !p.brief && (i < mostBlocks || group.listed))
+		switch others := group.results[1:]; {
+		case group.listed:
+			s.alike(others)
+		case len(others) > 0:
+			s.paragraph("    and so ", names(others, s.Verbose))
 		}
+	}
+}
+
+// alike lists the others that one cause may be behind, each on a line.
+func (s screen) alike(others []Result) {
+	column := "    and so "
+	for _, r := range others {
+		s.line("%s%s  %s", s.paint(dim, column), inert(r.ID), s.paint(dim, inert(r.Level)))
+		column = strings.Repeat(" ", len(column))
 	}
 }
 
@@ -414,9 +442,13 @@ func (s screen) notes(run Run) {
 	}
 }
 
-func (s screen) verdict(run Run) {
+// verdict is what is read first where the beginning has gone by.
+func (s screen) verdict(run Run, suspicions []suspicion) {
 	o := outcomes[run.ExitCode()]
 	s.line("")
+	for _, one := range suspicions {
+		s.paragraph("  ", one.title()+" (see above). "+one.sentence())
+	}
 	for i, line := range wrap(inert(run.sentence()), s.Width-2) {
 		if i == 0 {
 			s.line("%s %s", s.glyph(o.verdict), s.paint(bold+";"+styles[o.verdict].color, line))

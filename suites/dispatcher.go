@@ -35,6 +35,9 @@ type SenderOptions struct {
 	// what is required less strongly. All cases run where they are empty.
 	Select        []string
 	Filter, Level string
+	// KnownFailures is the YAML file of failures that are accepted for a time, in the form
+	// that hookanvil run takes.
+	KnownFailures string
 	// Limits default to those of QuickSender.
 	Limits sender.Limits
 }
@@ -50,7 +53,8 @@ type SenderOptions struct {
 //	}
 //
 // Endpoints listen on a loopback address. A case that fails, or that could not be
-// judged, is an error; a recommendation that is not met is logged.
+// judged, is an error; a recommendation that is not met is logged. A known failure is
+// skipped, until its time is over.
 func JudgeSender(t *testing.T, fire func(ctx context.Context, e Event) error, o SenderOptions) {
 	t.Helper()
 	c, err := o.config(fire)
@@ -70,6 +74,10 @@ func (o SenderOptions) config(fire func(context.Context, Event) error) (Config, 
 	if err != nil {
 		return Config{}, err
 	}
+	known, err := knownFor(o.KnownFailures, namesOf(cases))
+	if err != nil {
+		return Config{}, err
+	}
 	p := *found
 	if o.Retry != nil {
 		p.Retry = o.Retry
@@ -81,7 +89,7 @@ func (o SenderOptions) config(fire func(context.Context, Event) error) (Config, 
 		o.Limits = QuickSender
 	}
 	subject := sender.Subject{Profile: &p, Keys: keys, Trigger: function(fire), Limits: o.Limits}
-	return Config{Subject: Sender(subject), Cases: cases, Seed: Settings{}.SeedOrRandom(), Redactor: reports.NewRedactor(o.Secret), Tool: Tool()}, nil
+	return Config{Subject: Sender(subject), Cases: cases, Known: known, Seed: Settings{}.SeedOrRandom(), Redactor: reports.NewRedactor(o.Secret), Tool: Tool()}, nil
 }
 
 // function is a trigger that calls a function of the same process.

@@ -21,7 +21,8 @@ import (
 // RunSpecs judges the cases as Ginkgo specs. Ginkgo runs specs one at a time, and
 // the cases mostly wait: so the specs are previewed first, the cases of those that
 // Ginkgo selects are started together, and each spec awaits its own. Ginkgo's
-// flags apply. It can be called once in a process, as Ginkgo's own.
+// flags apply. It can be called once in a process, as Ginkgo's own. What c.Known and
+// c.Baseline excuse is skipped, with the reason; an entry that is stale, or over, fails.
 func RunSpecs(ctx context.Context, t ginkgo.GinkgoTestingT, c Config) (reports.Run, error) {
 	suiteConfig, reporterConfig := ginkgo.GinkgoConfiguration()
 	return runSpecs(ctx, t, c, suiteConfig, reporterConfig)
@@ -45,7 +46,7 @@ func (*deaf) Fail() {}
 
 func runSpecs(ctx context.Context, t ginkgo.GinkgoTestingT, c Config, how ...any) (reports.Run, error) {
 	var session *Session
-	declare(c.Cases, c.Subject.Profile.Name, func(ctx context.Context, k scenarios.Case) reports.Result {
+	declare(c, c.Subject.Profile.Name, func(ctx context.Context, k scenarios.Case) reports.Result {
 		return session.Await(ctx, k.Name())
 	})
 	const title = "hookanvil"
@@ -62,8 +63,8 @@ func runSpecs(ctx context.Context, t ginkgo.GinkgoTestingT, c Config, how ...any
 }
 
 // declare makes a spec of each case, in a container for each suite.
-func declare(cases []scenarios.Case, profile string, judge func(context.Context, scenarios.Case) reports.Result) {
-	for len(cases) > 0 {
+func declare(c Config, profile string, judge func(context.Context, scenarios.Case) reports.Result) {
+	for cases := c.Cases; len(cases) > 0; {
 		end := slices.IndexFunc(cases, func(c scenarios.Case) bool { return c.Suite != cases[0].Suite })
 		if end < 0 {
 			end = len(cases)
@@ -71,9 +72,10 @@ func declare(cases []scenarios.Case, profile string, judge func(context.Context,
 		suite := cases[:end]
 		cases = cases[end:]
 		ginkgo.Describe(suite[0].Suite, func() {
-			for _, c := range suite {
-				ginkgo.It(sentence(c), ginkgo.Label(Labels(c, profile)...), func(ctx ginkgo.SpecContext) {
-					assert(judge(ctx, c))
+			for _, k := range suite {
+				ginkgo.It(sentence(k), ginkgo.Label(Labels(k, profile)...), func(ctx ginkgo.SpecContext) {
+					r := judge(ctx, k)
+					assert(r, c.standing(r, time.Now()))
 				})
 			}
 		})
@@ -99,20 +101,27 @@ func selected(preview types.Report, cases []scenarios.Case) []scenarios.Case {
 }
 
 // assert turns a verdict into the outcome of the spec that is running.
-func assert(r reports.Result) {
-	switch r.Verdict {
-	case reports.Skip:
+func assert(r reports.Result, s standing) {
+	switch {
+	case r.Verdict == reports.Skip:
 		ginkgo.Skip(r.Reason)
-	case reports.Warn:
+	case r.Verdict == reports.Warn:
 		ginkgo.AddReportEntry("warning", r.Reason+repair(r))
+	case s.excuse != "":
+		ginkgo.Skip(s.excuse + "; found: " + r.Reason)
+	case r.Verdict == reports.Pass && s.stale != "":
+		ginkgo.Fail(s.stale)
 	}
 	g := gomega.NewGomega(ginkgo.Fail)
-	g.Expect(r.Verdict).To(gomega.BeElementOf(reports.Pass, reports.Warn), func() string { return account(r) })
+	g.Expect(r.Verdict).To(gomega.BeElementOf(reports.Pass, reports.Warn), func() string { return account(r, s) })
 }
 
 // account says in a few lines what a case found, and how to see it again.
-func account(r reports.Result) string {
+func account(r reports.Result, s standing) string {
 	text := fmt.Sprintf("%s: %s: %s", r.ID, r.Verdict, r.Reason)
+	if s.stale != "" {
+		text += "\n" + s.stale
+	}
 	if r.Why != "" {
 		text += "\nwhy it matters: " + r.Why
 	}

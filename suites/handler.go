@@ -34,6 +34,9 @@ type Options struct {
 	// what is required less strongly. All cases run where they are empty.
 	Select        []string
 	Filter, Level string
+	// KnownFailures is the YAML file of failures that are accepted for a time, in the form
+	// that hookanvil run takes.
+	KnownFailures string
 	// Limits default to 2 s for an answer and 1 s for an effect.
 	Limits receiver.Limits
 }
@@ -47,7 +50,7 @@ type Options struct {
 // The handler is served on a loopback address. Left out are the cases that send
 // what is no proper HTTP: they judge a server, and this one is not the handler's.
 // A case that fails, or that could not be judged, is an error; a recommendation
-// that is not met is logged.
+// that is not met is logged. A known failure is skipped, until its time is over.
 func JudgeHandler(t *testing.T, h http.Handler, o Options) {
 	t.Helper()
 	c, subject, err := o.config()
@@ -72,7 +75,8 @@ func judgeInTest(t *testing.T, c Config) {
 	}
 	for _, k := range c.Cases {
 		t.Run(strings.TrimPrefix(k.Name(), roleOf(k)+"/"), func(t *testing.T) {
-			tell(t, session.Await(t.Context(), k.Name()))
+			r := session.Await(t.Context(), k.Name())
+			tell(t, r, c.standing(r, time.Now()))
 		})
 	}
 	if _, err := session.Wait(); err != nil {
@@ -80,15 +84,16 @@ func judgeInTest(t *testing.T, c Config) {
 	}
 }
 
-func tell(t *testing.T, r reports.Result) {
-	switch r.Verdict {
-	case reports.Pass:
-	case reports.Skip:
+func tell(t *testing.T, r reports.Result, s standing) {
+	switch {
+	case r.Verdict == reports.Skip:
 		t.Skip(r.Reason)
-	case reports.Warn:
-		t.Log(account(r))
-	default:
-		t.Error(account(r))
+	case r.Verdict == reports.Warn:
+		t.Log(account(r, s))
+	case s.excuse != "":
+		t.Skip(s.excuse + "; found: " + r.Reason)
+	case r.Verdict != reports.Pass || s.stale != "":
+		t.Error(account(r, s))
 	}
 }
 
@@ -105,7 +110,7 @@ func Describe(handler func() http.Handler, o Options) bool {
 	if err != nil {
 		panic(err)
 	}
-	declare(c.Cases, subject.Profile.Name, func(ctx context.Context, k scenarios.Case) reports.Result {
+	declare(c, subject.Profile.Name, func(ctx context.Context, k scenarios.Case) reports.Result {
 		subject := subject
 		stop, err := serve(handler(), &subject)
 		if err != nil {
@@ -128,13 +133,17 @@ func (o Options) config() (Config, receiver.Subject, error) {
 	if err != nil {
 		return Config{}, receiver.Subject{}, err
 	}
+	known, err := knownFor(o.KnownFailures, namesOf(cases))
+	if err != nil {
+		return Config{}, receiver.Subject{}, err
+	}
 	subject := receiver.Subject{Profile: p, Keys: keys, Limits: o.Limits, URL: &url.URL{Path: cmp.Or(o.Path, "/")}}
 	subject.Limits.Answer = cmp.Or(o.Limits.Answer, 2*time.Second)
 	subject.Limits.Settle = cmp.Or(o.Limits.Settle, time.Second)
 	if o.Effects != nil {
 		subject.Probe = effects(o.Effects)
 	}
-	return Config{Cases: cases, Seed: Settings{}.SeedOrRandom(), Redactor: reports.NewRedactor(o.Secret), Tool: Tool()}, subject, nil
+	return Config{Cases: cases, Known: known, Seed: Settings{}.SeedOrRandom(), Redactor: reports.NewRedactor(o.Secret), Tool: Tool()}, subject, nil
 }
 
 // signedBy is a profile with a secret for its main signature.

@@ -47,7 +47,7 @@ func (s Settings) Plan(ctx context.Context, names []string) (Config, error) {
 			return Config{}, err
 		}
 	}
-	if c.Known, err = readKnown(s.KnownFailures, c.Cases); err != nil {
+	if c.Known, err = readKnown(s.KnownFailures, namesOf(c.Cases)); err != nil {
 		return Config{}, err
 	}
 	if c.Baseline, err = s.baseline(c); err != nil {
@@ -223,7 +223,7 @@ type knownFailure struct {
 
 // readKnown reads the file of known failures. Entries of cases that exist and are
 // not selected are left out: nothing can be said of them in this run.
-func readKnown(path string, selected []scenarios.Case) ([]reports.Known, error) {
+func readKnown(path string, selected []string) ([]reports.Known, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -248,16 +248,38 @@ func readKnown(path string, selected []scenarios.Case) ([]reports.Known, error) 
 		if err != nil {
 			return nil, err
 		}
-		isSelected := slices.ContainsFunc(selected, func(c scenarios.Case) bool { return c.Name() == e.ID })
-		if isSelected || len(named) == 0 {
+		if slices.Contains(selected, e.ID) || len(named) == 0 {
 			known = append(known, reports.Known{ID: e.ID, Reason: e.Reason, Until: until})
 		}
 	}
 	return known, problems.Err()
 }
 
-// baseline reads the run that this one is held against; nil where there is none.
+func namesOf(cases []scenarios.Case) (names []string) {
+	for _, c := range cases {
+		names = append(names, c.Name())
+	}
+	return names
+}
+
+// baseline reads the run that one is held against which is about to begin; nil where
+// there is none.
 func (s Settings) baseline(c Config) (*reports.Record, error) {
+	about := c.Subject.About
+	about.Target = c.Redactor.Clean(about.Target)
+	base, err := s.baselineOf(about, c.Subject.Profile.Name, namesOf(c.Cases))
+	if base == nil || err != nil {
+		return nil, err
+	}
+	for i := range base.Results { // its reasons are told again
+		base.Results[i] = c.Redactor.CleanResult(base.Results[i])
+	}
+	return base, nil
+}
+
+// baselineOf reads the run that one of a subject, under a profile, of these cases is held
+// against; nil where there is none.
+func (s Settings) baselineOf(about reports.Subject, profile string, ids []string) (*reports.Record, error) {
 	if s.Baseline == "" {
 		return nil, nil
 	}
@@ -268,17 +290,8 @@ func (s Settings) baseline(c Config) (*reports.Record, error) {
 	if kept.Record == nil {
 		return nil, fmt.Errorf("read the baseline %s: it is of a load; compare loads with hookanvil compare", s.Baseline)
 	}
-	var ids []string
-	for _, kase := range c.Cases {
-		ids = append(ids, kase.Name())
-	}
-	about := c.Subject.About
-	about.Target = c.Redactor.Clean(about.Target)
-	if err := reports.CheckBaseline(&kept.Record.Run, about, c.Subject.Profile.Name, ids); err != nil {
+	if err := reports.CheckBaseline(&kept.Record.Run, about, profile, ids); err != nil {
 		return nil, fmt.Errorf("use the baseline %s: %w", s.Baseline, err)
-	}
-	for i := range kept.Record.Results { // its reasons are told again
-		kept.Record.Results[i] = c.Redactor.CleanResult(kept.Record.Results[i])
 	}
 	return kept.Record, nil
 }

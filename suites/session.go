@@ -194,10 +194,7 @@ func (s *Session) found() reports.Run {
 	for _, c := range s.config.Cases {
 		run.Results = append(run.Results, s.slots[c.Name()].result)
 	}
-	if b := s.config.Baseline; b != nil {
-		reports.HoldAgainst(&run, b)
-	}
-	reports.Apply(&run, s.config.Known, s.over)
+	excuse(&run, s.config.Baseline, s.config.Known, s.over)
 	return run
 }
 
@@ -349,7 +346,7 @@ func (s *Session) keep(c scenarios.Case, result reports.Result) {
 	slot := s.slots[c.Name()]
 	slot.result = result
 	close(slot.done)
-	failed := result.Verdict == reports.Fail && !s.known(result)
+	failed := result.Verdict == reports.Fail && s.config.standing(result, time.Now()).excuse == ""
 	cut := s.ctx.Err() != nil && result.Verdict == reports.Inconclusive
 	s.update(func(p *Progress) {
 		s.cut = s.cut || cut
@@ -362,14 +359,6 @@ func (s *Session) keep(c scenarios.Case, result reports.Result) {
 	if failed && s.config.FailFast {
 		s.stop(failedFast)
 	}
-}
-
-// known tells whether a failure is listed, or the baseline has it as well.
-func (s *Session) known(r reports.Result) bool {
-	if b := s.config.Baseline; b != nil && b.Excuses(r) {
-		return true
-	}
-	return slices.ContainsFunc(s.config.Known, func(k reports.Known) bool { return k.ID == r.ID })
 }
 
 // observe journals an exchange before it influences a verdict.

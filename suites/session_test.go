@@ -199,6 +199,18 @@ func TestFailFast(t *testing.T) {
 	if totals := run.Count(); totals.Fail != 4 || totals.Known != 4 || run.ExitCode() != reports.ExitPassed {
 		t.Errorf("known failures such as %q stop the run: exit code %d, totals %+v", failed, run.ExitCode(), totals)
 	}
+
+	for i := range c.Known {
+		c.Known[i].Until = time.Now().AddDate(0, 0, -2)
+	}
+	c.Seed = 3
+	run, err = complete(t, t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if totals := run.Count(); totals.Fail != 1 || totals.Known != 0 || run.ExitCode() != reports.ExitFailed {
+		t.Errorf("failures that were known do not stop the run: exit code %d, totals %+v", run.ExitCode(), totals)
+	}
 }
 
 func TestTimeout(t *testing.T) {

@@ -156,6 +156,18 @@ func roleOf(f *pflag.Flag) string {
 // bind makes flags of the named settings, or of all, and returns a function that
 // completes the settings from the environment and hookanvil.yaml.
 func bind(cmd *cobra.Command, s *suites.Settings, names ...string) (complete func() error) {
+	fields := bindFlags(cmd, s, names...)
+	config := cmd.Flags().String("config", "", "YAML file of settings, by the same names (default: "+suites.ConfigFile+", if it is there)")
+	return func() error {
+		if err := suites.FromEnvironment(fields); err != nil {
+			return err
+		}
+		return suites.FromFile(*config, fields)
+	}
+}
+
+// bindFlags makes flags of the named settings, or of all, and returns all settings.
+func bindFlags(cmd *cobra.Command, s *suites.Settings, names ...string) []*suites.Field {
 	fields := s.Fields()
 	for _, f := range fields {
 		if len(names) > 0 && !slices.Contains(names, f.Name) {
@@ -168,11 +180,5 @@ func bind(cmd *cobra.Command, s *suites.Settings, names ...string) (complete fun
 			flag.NoOptDefVal = "true"
 		}
 	}
-	config := cmd.Flags().String("config", "", "YAML file of settings, by the same names (default: "+suites.ConfigFile+", if it is there)")
-	return func() error {
-		if err := suites.FromEnvironment(fields); err != nil {
-			return err
-		}
-		return suites.FromFile(*config, fields)
-	}
+	return fields
 }

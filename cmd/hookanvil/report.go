@@ -18,14 +18,18 @@ func newReport() *cobra.Command {
 		Long: `Write the reports of a run again from its journal (hookanvil run --journal FILE) or
 its results folder (hookanvil run --out FOLDER), complete or cut short. What a crash
 kept from being judged is inconclusive, and the run incomplete; so is that of a folder
-which was not finished, or was changed since. The exit code is that of the run, and
-never 0 where it is incomplete; known failures are not applied.` + reportHelp(),
+which was not finished, or was changed since.
+
+Known failures and a baseline count where they are given here, as they do for
+hookanvil run; an entry is over that was when the run ended. The exit code is that of
+the run, and never 0 where it is incomplete.` + reportHelp(),
 		Example: `  hookanvil report run.journal
   hookanvil report results/ --report junit=report.xml
+  hookanvil report results/ --known-failures known.yaml --baseline last-release/
   hookanvil report run.journal --report json=- --report junit=report.xml`,
 		Args: cobra.ExactArgs(1),
 	}
-	cmd.Flags().StringArrayVar(&settings.Report, "report", nil, "FORMAT=PATH of a report, such as junit=report.xml; - stands for standard output")
+	bindFlags(cmd, &settings, "report", "known-failures", "baseline")
 	verbose := cmd.Flags().BoolP("verbose", "v", false, "list what passed, and show all evidence")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := settings.CheckReports(); err != nil {
@@ -33,6 +37,9 @@ never 0 where it is incomplete; known failures are not applied.` + reportHelp(),
 		}
 		run, err := readRun(args[0])
 		if err != nil {
+			return err
+		}
+		if err := settings.Excuse(&run); err != nil {
 			return err
 		}
 		return tell(cmd, settings, run, *verbose)

@@ -58,7 +58,8 @@ func explainProfile(p *profile.Profile) (string, error) {
 	b.heading("How it signs")
 	explainSchemes(b, p)
 	b.heading("What a delivery says of itself")
-	b.facts("timestamp", stampFacts(p.Timestamp), "id", fieldFacts(p.ID), "event", fieldFacts(p.Event), "content type", p.Delivery.ContentType)
+	b.facts("timestamp", stampFacts(p.Timestamp), "id", fieldFacts(p.ID), "event", fieldFacts(p.Event), "content type", p.Delivery.ContentType,
+		"endpoint", endpointFacts(p))
 	b.heading("What becomes of an answer")
 	b.facts("success", p.Delivery.Success, "deadline", spanOf(p), "redirects", p.Delivery.Redirects, "attempts", attemptFacts(p.Retry),
 		"rotation", p.Rotation, "disabling", p.Disabling, "handshake", p.Handshake)
@@ -144,6 +145,15 @@ func fieldFacts(f *profile.Field) string {
 		return "header " + f.Header
 	}
 	return "at " + f.JSON + " in the body"
+}
+
+// endpointFacts are what the endpoint is called at the provider, and how one's own is told.
+func endpointFacts(p *profile.Profile) string {
+	var facts []string
+	for _, f := range p.Facts {
+		facts = append(facts, fmt.Sprintf("%s, yours by --fact %s=...", f.Value, f.Name))
+	}
+	return strings.Join(facts, "; ")
 }
 
 func spanOf(p *profile.Profile) string {

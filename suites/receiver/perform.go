@@ -188,7 +188,7 @@ func (t *trial) verifies(d *delivery) bool {
 }
 
 // forges are the parts whose mutations leave no valid signature.
-var forges = map[string]bool{"body": true, "key": true, "signature": true, "asymmetric": true, "credential": true, "unsigned": true, "forged": true, "timestamp": true}
+var forges = map[string]bool{"body": true, "key": true, "signature": true, "asymmetric": true, "credential": true, "unsigned": true, "forged": true, "timestamp": true, "fact": true}
 
 func (t *trial) expectsRefusal(step scenarios.Step) bool {
 	expect := t.c.Expect

@@ -58,10 +58,11 @@ func explainProfile(p *profile.Profile) (string, error) {
 	b.heading("How it signs")
 	explainSchemes(b, p)
 	b.heading("What a delivery says of itself")
-	b.facts("timestamp", stampFacts(p.Timestamp), "id", fieldFacts(p.ID), "event", fieldFacts(p.Event), "content type", p.Delivery.ContentType)
+	b.facts("timestamp", stampFacts(p.Timestamp), "id", fieldFacts(p.ID), "event", fieldFacts(p.Event), "content type", p.Delivery.ContentType,
+		"endpoint", endpointFacts(p))
 	b.heading("What becomes of an answer")
 	b.facts("success", p.Delivery.Success, "deadline", spanOf(p), "redirects", p.Delivery.Redirects, "attempts", attemptFacts(p.Retry),
-		"rotation", p.Rotation, "disabling", p.Disabling, "handshake", p.Handshake)
+		"acknowledgement", answerFacts(p.Answers.Success), "refusal", answerFacts(p.Answers.Refusal), "rotation", p.Rotation, "disabling", p.Disabling, "handshake", p.Handshake)
 	b.heading("A worked example, under keys that were invented for it")
 	explainExample(b, p, example)
 	if lacks := p.Lacks(); len(lacks) > 0 {
@@ -144,6 +145,41 @@ func fieldFacts(f *profile.Field) string {
 		return "header " + f.Header
 	}
 	return "at " + f.JSON + " in the body"
+}
+
+func answerFacts(a *profile.Answer) string {
+	if a == nil {
+		return ""
+	}
+	var facts []string
+	for _, text := range []string{a.Status, a.ContentType} {
+		if text != "" {
+			facts = append(facts, text)
+		}
+	}
+	if a.Empty {
+		facts = append(facts, "no body")
+	}
+	for _, h := range a.Headers {
+		facts = append(facts, "header "+h.Name)
+	}
+	for _, m := range a.Members {
+		text := m.JSON
+		if len(m.Values) > 0 {
+			text += " (" + strings.Join(m.Values, ", ") + ")"
+		}
+		facts = append(facts, text)
+	}
+	return strings.Join(facts, ", ")
+}
+
+// endpointFacts are what the endpoint is called at the provider, and how one's own is told.
+func endpointFacts(p *profile.Profile) string {
+	var facts []string
+	for _, f := range p.Facts {
+		facts = append(facts, fmt.Sprintf("%s, yours by --fact %s=...", f.Value, f.Name))
+	}
+	return strings.Join(facts, "; ")
 }
 
 func spanOf(p *profile.Profile) string {

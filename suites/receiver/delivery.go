@@ -73,7 +73,7 @@ func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mut
 	}
 	d.tokens = append(d.tokens, d.ID)
 	d.Headers = d.plain()
-	d.signings = s.Profile.Signings(d.Message, d.keys)
+	d.signings = d.subject.Profile.Signings(d.Message, d.keys)
 	if m.when == whileSigning {
 		m.apply(d, arg)
 	}
@@ -101,7 +101,7 @@ func (d *delivery) compare(honest *delivery, when moment) {
 		d.honest = &honest.request
 		return
 	}
-	for _, signings := range [][]profile.Signing{d.signings, d.subject.Profile.Signings(honest.Message, honest.keys)} {
+	for _, signings := range [][]profile.Signing{d.signings, honest.subject.Profile.Signings(honest.Message, honest.keys)} {
 		honest.signings = signings
 		if honest.finish() != nil {
 			return

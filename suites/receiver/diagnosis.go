@@ -60,7 +60,7 @@ func (t *trial) accepts(ctx context.Context, step scenarios.Step) string {
 		}
 		return fmt.Sprintf("; yet it accepts such a delivery when its signature is made %s: that is what the receiver verifies", v.Says)
 	}
-	return ""
+	return t.untold()
 }
 
 // answerTo sends an honest delivery, or one whose signature was made by mistake, and

@@ -89,6 +89,21 @@ func TestWhatIsAcceptedInstead(t *testing.T) {
 	}
 }
 
+// A receiver that knows its deliveries by what it is called at the provider refuses those
+// that are for another endpoint, and it is said how its own name is told.
+func TestWhatIsToBeTold(t *testing.T) {
+	const told = "its topic-arn is arn:aws:sns:us-east-1:123456789012:Example: if the receiver's own is another, tell it with --fact topic-arn=..."
+	refusing := newStage(t, "aws-sns").serve(status(http.StatusForbidden))
+	want(t, refusing.run(valid), reports.Fail, "answered 403 Forbidden; "+told)
+	if notes := strings.Join(refusing.judge().Preflight(t.Context()), " "); !strings.Contains(notes, told) {
+		t.Errorf("before the run it is said: %s", notes)
+	}
+	broken := newStage(t, "aws-sns").serve(status(http.StatusInternalServerError))
+	if r := broken.run(valid); strings.Contains(r.Reason, "--fact") {
+		t.Errorf("of one that fails it is said: %s", r.Reason)
+	}
+}
+
 // What is accepted instead is looked for a few times in a run, whatever fails.
 func TestExplanationsAreBounded(t *testing.T) {
 	n := 0

@@ -94,6 +94,8 @@ func (d *delivery) strange(random string) string {
 	switch {
 	case k.Secret != "":
 		return p.NewKeys(d.rand)[k.Secret][0].Reveal()
+	case k.JSON != "":
+		return another(p.Knows(nil)[0], d.rand)
 	case strings.Contains(k.Value, "://"):
 		return "https://" + random + ".invalid/feed"
 	}
@@ -183,7 +185,7 @@ func judgeChallengeRefused(t *trial, s []seen, _ any) finding {
 		case got.Status >= 500:
 			return failed("%s to a handshake that it is to refuse", r.phrase)
 		case c.Answer.Any != "" && got.Headers.Get(c.Answer.Header) == c.Answer.Any: // declared to be open to all
-		case c.Answer.Will(got.Status) && departs == "":
+		case c.Confirm == nil && c.Answer.Will(got.Status) && departs == "":
 			return failed("%s, with the answer that is due to the right handshake", r.phrase)
 		case c.Invents() && strings.Contains(string(got.Body), asked.Challenge):
 			return failed("%s, and shows the challenge: whoever reads the body alone takes that for consent", r.phrase)

@@ -116,6 +116,7 @@ func TestConfirmations(t *testing.T) {
 		forged    = "send: [{mutate: {handshake: unsigned}}, {mutate: {handshake: forged}}]\nexpect: uncalled"
 		elsewhere = "send: {mutate: {handshake: elsewhere}}\nexpect: uncalled"
 		honest    = "needs: [confirmation, own-host]\nsend: {mutate: {handshake: honest}}\nexpect: called"
+		stranger  = "needs: [named-handshake, own-host]\nsend: {mutate: {handshake: {naming: \"{random}\"}}}\nexpect: challenge-refused"
 	)
 	never := func(bool, string) bool { return false }
 	always := func(bool, string) bool { return true }
@@ -136,6 +137,9 @@ func TestConfirmations(t *testing.T) {
 		"at another host than ours, left":  {elsewhere, true, admitted, reports.Pass, ""},
 		"confirmed":                        {honest, true, admitted, reports.Pass, ""},
 		"not confirmed":                    {honest, true, never, reports.Fail, "has not fetched"},
+		"of a stranger's topic":            {stranger, true, always, reports.Fail, "it has gone to the URL"},
+		"of a stranger's topic, left":      {stranger, true, admitted, reports.Pass, ""},
+		"of a stranger's, not to be seen":  {stranger, false, admitted, reports.Skip, "sns.*.amazonaws.com"},
 		"where we cannot listen":           {honest, false, always, reports.Skip, "add it to the hosts of confirm"},
 		"answered, where we cannot listen": {"needs: [own-host]\n" + answeredYAML, false, never, reports.Skip, "sns.*.amazonaws.com"},
 		"answered":                         {"needs: [own-host]\n" + answeredYAML, true, never, reports.Pass, ""},

@@ -246,6 +246,12 @@ var generalMutations = mutationTable{
 	{word("asymmetric", "malleable", "carries only an Ed25519 signature with the group's order added to S"), whileSigning, []string{"ed25519"}, onlyEd25519(addOrder)},
 	{word("asymmetric", "stranger", "carries only an Ed25519 signature of another key pair"), whileSigning, []string{"ed25519"}, onlyStrangersEd25519},
 
+	// What the endpoint is called at the provider, which signs for others with the same key.
+	{wordWith("fact", "says", scenarios.Text, "is rightly signed, for an endpoint that is called otherwise at the provider; {another} is of the right form, {own} the right name"), beforeSigning, []string{"named-endpoint"},
+		func(d *delivery, arg any) { d.subject = d.calledOtherwise(arg.(string)) }},
+	{wordWith("fact", "body-says", scenarios.Text, "is rightly signed, for an endpoint that is called otherwise at the provider, and names the right one in its headers"), beforeSigning, []string{"named-endpoint"},
+		func(d *delivery, arg any) { d.calledOtherwise(arg.(string)) }},
+
 	// The id.
 	{word("id", "missing", "has no id header"), afterSigning, []string{"id-header"},
 		func(d *delivery, _ any) { d.request.Headers.Del(d.subject.Profile.ID.Header) }},

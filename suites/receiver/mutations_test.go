@@ -25,7 +25,7 @@ var arguments = map[string]any{
 	"forged content-type": "text/plain", "forged body": "{", "method is": "PUT",
 	"credential extended": "x", "credential under-scheme": "Token", "address claimed": "X-Real-IP: {listed}", "handshake asking": "{random}", "handshake naming": "{random}",
 	"token unsecured": "none", "token kid": "another", "message uncovered": "content-digest", "message query": "a=b",
-	"signature key-at": "https://{host}@{https}",
+	"signature key-at": "https://{host}@{https}", "fact says": "{another}", "fact body-says": "{another}",
 }
 
 // payloadsFor are the bodies without which a mutation of the body has nothing to change.

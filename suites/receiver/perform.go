@@ -188,14 +188,17 @@ func (t *trial) verifies(d *delivery) bool {
 }
 
 // forges are the parts whose mutations leave no valid signature.
-var forges = map[string]bool{"body": true, "key": true, "signature": true, "asymmetric": true, "credential": true, "unsigned": true, "forged": true, "timestamp": true}
+var forges = map[string]bool{"body": true, "key": true, "signature": true, "asymmetric": true, "credential": true, "unsigned": true, "forged": true, "timestamp": true, "fact": true}
+
+// refusals are the expectations that nothing authentic meets.
+var refusals = []string{"rejected", "refused-by-due-status", "refused-in-due-form"}
 
 func (t *trial) expectsRefusal(step scenarios.Step) bool {
 	expect := t.c.Expect
 	if len(step.Expect) > 0 {
 		expect = step.Expect
 	}
-	return slices.ContainsFunc(expect, func(w scenarios.Word) bool { return w.Name == "rejected" })
+	return slices.ContainsFunc(expect, func(w scenarios.Word) bool { return slices.Contains(refusals, w.Name) })
 }
 
 // sendAll writes the deliveries: each on a connection of its own, or all on one

@@ -169,6 +169,16 @@ var generalCapabilities = capabilityTable{
 		func(s *Subject) bool { return len(s.Profile.Data()) > 0 }, profileLacks("signs no single data of the body")},
 	{word("", "signed-fact", "signs what the endpoint is called at the provider, and does not send it"),
 		func(s *Subject) bool { return len(s.Profile.Signature.FactWords()) > 0 }, profileLacks("signs nothing that it does not send")},
+	{word("", "due-acknowledgement", "wants acknowledgements of a certain form"),
+		func(s *Subject) bool { return s.Profile.Answers.Success.Shaped() }, profileLacks("leaves it open what an acknowledgement looks like")},
+	{word("", "due-refusal-status", "wants deliveries refused by certain statuses"),
+		func(s *Subject) bool {
+			return s.Profile.Answers.Refusal != nil && s.Profile.Answers.Refusal.Status != ""
+		}, profileLacks("leaves it open by which status a delivery is refused")},
+	{word("", "due-refusal-form", "wants refusals of a certain form"),
+		func(s *Subject) bool { return s.Profile.Answers.Refusal.Shaped() }, profileLacks("leaves it open what a refusal looks like")},
+	{word("", "named-endpoint", "says in its body what the endpoint is called at the provider"),
+		func(s *Subject) bool { name, _ := s.Profile.Named(); return name != "" }, profileLacks("names no endpoint in its bodies")},
 	{word("", "key-from", "says in a delivery where its key is to be had"),
 		func(s *Subject) bool { return s.Profile.KeyFrom != nil }, profileLacks("does not say where its key is to be had")},
 	{word("", keyCanary, "says in a delivery where its certificate is to be had, and the target can reach ours"), hasKeyCanary, lacksKeyCanary},

@@ -106,6 +106,9 @@ func keyFacts(k *profile.Key) string {
 	if k.Encoding == "utf8" && k.Prefix == "" {
 		return "the text of the secret"
 	}
+	if k.Encoding == "utf8-nfkd" && k.Prefix == "" {
+		return "the text of the secret, in Unicode's form NFKD"
+	}
 	return k.Prefix + "..., in " + k.Encoding
 }
 

@@ -339,6 +339,14 @@ func signedOver(d *delivery, arg any) {
 	eachSigning(func(s *profile.Signing) { s.Scheme.Signs = arg.(string) })(d, nil)
 }
 
+// overNoTimestamp signs without the timestamp, be it a word of the text or a header.
+func overNoTimestamp(d *delivery, _ any) {
+	eachSigning(func(s *profile.Signing) {
+		s.Scheme.Signs, s.Headers = without(s.Scheme.Signs, "{timestamp}"), s.Headers.Clone()
+		s.Headers.Del(d.subject.Profile.Timestamp.Header)
+	})(d, nil)
+}
+
 // without takes a word and the separator behind it out of a template.
 func without(template, word string) string {
 	before, after, found := strings.Cut(template, word)

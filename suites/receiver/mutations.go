@@ -140,7 +140,7 @@ var generalMutations = mutationTable{
 	{word("signature", "plain-hash", "carries a bare SHA-256 of the body, which needs no key"), whileSigning, []string{"hmac"}, plainHash},
 	{wordWith("signature", "over", scenarios.Text, "is signed over less than is due, such as {body} or {id}.{body}"), whileSigning, []string{"signed-body", "signed-text"}, signedOver},
 	{word("signature", "over-without-timestamp", "is signed without its timestamp"), whileSigning, []string{"timestamp-beside-body"},
-		eachSigning(func(s *profile.Signing) { s.Scheme.Signs = without(s.Scheme.Signs, "{timestamp}") })},
+		overNoTimestamp},
 	{word("signature", "over-without-id", "is signed without its id"), whileSigning, []string{"signed-id-header"},
 		eachSigning(func(s *profile.Signing) { s.Scheme.Signs = without(s.Scheme.Signs, "{id}") })},
 	{word("signature", "over-without-fact", "is signed without what the endpoint is called at the provider"), whileSigning, []string{"signed-fact"},

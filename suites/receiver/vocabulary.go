@@ -203,8 +203,7 @@ var generalCapabilities = capabilityTable{
 			}
 			return "the run has no Ed25519 key: name one with --secret v1a=env:NAME"
 		}},
-	{word("", "encoded-key", "writes its secrets in an encoding"),
-		func(s *Subject) bool { return s.Profile.Key.Encoding != "utf8" }, profileLacks("does not encode its secrets")},
+	{word("", "encoded-key", "writes its secrets in an encoding"), encodesKeys, lacksEncoding},
 	{word("", "labelled-signature", "puts a label before its signatures"),
 		func(s *Subject) bool { return label(s.Profile.Signature.Value) != "" }, profileLacks("puts no label before its signature")},
 	{word("", "signature-list", "sends several signatures in one header"),
@@ -261,6 +260,22 @@ func lacksStranger(s *Subject) string {
 		return profileLacks("names no addresses that deliveries come from")(s)
 	}
 	return "deliveries cannot be sent from an address that is not admitted: it takes a target on a loopback address of IPv4, and a system that lends 127.0.0.2 to everybody"
+}
+
+// encodesKeys tells whether a key is another than the text of its secret.
+func encodesKeys(s *Subject) bool {
+	p := s.Profile
+	return p.Key.Encoding != "utf8" && slices.ContainsFunc(p.KeysOf(p.Signature, s.Keys), func(secret profile.Secret) bool {
+		key, err := p.Signature.Key.Decode(secret)
+		return err != nil || string(key) != secret.Reveal()
+	})
+}
+
+func lacksEncoding(s *Subject) string {
+	if s.Profile.Key.Encoding == "utf8" {
+		return profileLacks("does not encode its secrets")(s)
+	}
+	return "the secret of this run is the same before and after it is decoded"
 }
 
 func isEd25519Scheme(s profile.Scheme) bool { return s.Algorithm == "ed25519" }

@@ -104,6 +104,9 @@ func undecoded(s profile.Scheme, keys profile.Keys) (texts []string) {
 	}
 	for _, secret := range keys[s.Name] {
 		text := secret.Reveal()
+		if key, err := s.Key.Decode(secret); err == nil && string(key) == text {
+			continue // it is the key
+		}
 		texts = append(texts, text)
 		if s.Key.Encoding != "utf8" {
 			texts = append(texts, strings.TrimPrefix(text, s.Key.Prefix))

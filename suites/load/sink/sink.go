@@ -120,7 +120,7 @@ func New(o Options) (*Sink, error) {
 		s.sequenceHeader = []byte(o.Sequence)
 	}
 	for _, scheme := range o.Profile.Schemes() {
-		s.signsURL = s.signsURL || strings.Contains(scheme.Signs, "{url}")
+		s.signsURL = s.signsURL || scheme.SignsURL()
 	}
 	s.open(&s.limits, o)
 	s.answers.Store(newAnswers(time.Now(), s.success()))

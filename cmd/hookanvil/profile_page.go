@@ -102,7 +102,10 @@ func elsewhere(s profile.Scheme) string {
 }
 
 func keyFacts(k *profile.Key) string {
-	if k.Encoding == "utf8" && k.Prefix == "" {
+	switch {
+	case k.Header != "":
+		return "what follows the colon of the secret; what stands before it is the key's name, for the header " + k.Header
+	case k.Encoding == "utf8" && k.Prefix == "":
 		return "the text of the secret"
 	}
 	return k.Prefix + "..., in " + k.Encoding

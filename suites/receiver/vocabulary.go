@@ -175,7 +175,7 @@ var generalCapabilities = capabilityTable{
 	{word("", "signature-beside-body", "carries what proves it beside the body, and not in it"),
 		func(s *Subject) bool { return !s.Profile.Signature.InBody() }, profileLacks("has its signature in the body")},
 	{word("", "declared-json", "sends what a receiver may take where it is declared to be JSON"),
-		func(s *Subject) bool { return !s.Profile.Signature.Body }, profileLacks("sends tokens, which are declared to be nothing else")},
+		func(s *Subject) bool { return s.Profile.FreelyTyped() }, profileLacks("sends what is declared in one way and in no other")},
 	{word("", "signed-text", "signs a text that is put together, and no token or message as such"),
 		func(s *Subject) bool { return s.Profile.Signed() && !s.Profile.Signature.Whole() }, profileLacks("signs no text that is put together")},
 	{word("", "json-body", "sends JSON"),

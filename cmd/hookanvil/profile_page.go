@@ -193,7 +193,7 @@ func explainExample(b *page, p *profile.Profile, e profile.Worked) {
 	for _, h := range sent.Headers {
 		lines = append(lines, h.Name+": "+h.Value)
 	}
-	b.lines(append(lines, "", string(sent.Body)))
+	b.lines(append(append(lines, ""), strings.Split(string(sent.Body), "\r\n")...))
 }
 
 // profileAsJSON is the fields of a profile's file, and what it lacks.

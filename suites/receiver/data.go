@@ -13,8 +13,11 @@ import (
 func (d *delivery) alterDatum(n int) {
 	p := d.subject.Profile
 	data := p.Data()
-	d.request.Body, _ = profile.Alter(d.request.Body, data[(max(n, 1)-1)%len(data)])
-	if id := p.DeliveryID(d.request.Headers, d.request.Body); id != d.ID {
+	d.request.Body = p.Redocumented(d.request.Body, func(document []byte) []byte {
+		altered, _ := profile.Alter(document, data[(max(n, 1)-1)%len(data)])
+		return altered
+	})
+	if id := p.DeliveryID(d.request.Headers, d.request.Body); id != "" && id != d.ID {
 		d.tokens = append(d.tokens, id)
 	}
 }

@@ -167,6 +167,8 @@ var generalCapabilities = capabilityTable{
 		func(s *Subject) bool { return s.Profile.BodySigned() }, profileLacks("does not sign the body")},
 	{word("", "signed-data", "signs single data of the body, and not all of it"),
 		func(s *Subject) bool { return len(s.Profile.Data()) > 0 }, profileLacks("signs no single data of the body")},
+	{word("", "signed-beside", "signs single query parameters or headers"),
+		func(s *Subject) bool { return s.Profile.Signed() && len(s.Profile.Beside()) > 0 }, profileLacks("signs no single query parameter or header")},
 	{word("", "signed-fact", "signs what the endpoint is called at the provider, and does not send it"),
 		func(s *Subject) bool { return len(s.Profile.Signature.FactWords()) > 0 }, profileLacks("signs nothing that it does not send")},
 	{word("", "key-from", "says in a delivery where its key is to be had"),

@@ -330,6 +330,13 @@ func (v *vault) keys(p *profile.Profile, flag string, specs []string) (profile.K
 	if err := p.CheckKeys(keys); err != nil {
 		return nil, fmt.Errorf("use --%s: %w", flag, err)
 	}
+	for name, secrets := range keys {
+		for _, secret := range secrets {
+			if bare := p.Bare(name, secret); bare != secret.Reveal() {
+				v.keep(bare)
+			}
+		}
+	}
 	return keys, nil
 }
 

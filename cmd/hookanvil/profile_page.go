@@ -103,7 +103,10 @@ func elsewhere(s profile.Scheme) string {
 }
 
 func keyFacts(k *profile.Key) string {
-	if k.Encoding == "utf8" && k.Prefix == "" {
+	switch {
+	case k.Header != "":
+		return "what follows the colon of the secret; what stands before it is the key's name, for the header " + k.Header
+	case k.Encoding == "utf8" && k.Prefix == "":
 		return "the text of the secret"
 	}
 	if k.Encoding == "utf8-nfkd" && k.Prefix == "" {
@@ -229,7 +232,7 @@ func explainExample(b *page, p *profile.Profile, e profile.Worked) {
 	for _, h := range sent.Headers {
 		lines = append(lines, h.Name+": "+h.Value)
 	}
-	b.lines(append(lines, "", string(sent.Body)))
+	b.lines(append(append(lines, ""), strings.Split(string(sent.Body), "\r\n")...))
 }
 
 // profileAsJSON is the fields of a profile's file, and what it lacks.

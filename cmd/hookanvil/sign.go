@@ -55,7 +55,9 @@ signature stands in the body, the signed body follows behind an empty line.`,
 		if m.ID == "" {
 			m.ID = p.NewID(rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 		}
-		m.URL = settings.Target
+		if m.URL = settings.Target; *asCurl {
+			m.URL = p.Addressed(m.URL)
+		}
 		if p.Timestamp != nil {
 			m.Timestamp = p.Stamp(when)
 		}
@@ -73,7 +75,7 @@ signature stands in the body, the signed body follows behind an empty line.`,
 		case inBody:
 			return emit(cmd, headerLines(sealed.Headers)+"\n"+string(sealed.Body)+"\n")
 		case *asCurl:
-			return emit(cmd, curl(sealed.Headers, args[0], settings.Target))
+			return emit(cmd, curl(sealed.Headers, args[0], m.URL))
 		}
 		return emit(cmd, headerLines(sealed.Headers))
 	}

@@ -49,7 +49,7 @@ func (w *Witness) request(class attack.Class) (r wire.Request, token string, err
 	if class == attack.Forged {
 		keys = w.forger
 	}
-	m := profile.Message{Method: "POST", URL: u.String(), ID: p.NewID(w.rand)}
+	m := profile.Message{Method: "POST", URL: p.Addressed(u.String()), ID: p.NewID(w.rand)}
 	if p.Event != nil {
 		m.Event = p.Event.Value
 	}
@@ -65,7 +65,7 @@ func (w *Witness) request(class attack.Class) (r wire.Request, token string, err
 	if err != nil {
 		return wire.Request{}, "", fmt.Errorf("sign a delivery under profile %s: %w", p.Name, err)
 	}
-	r = wire.Request{Method: "POST", Target: profile.WithQuery(wire.OriginForm(u), sealed.Query), Host: u.Host, Headers: append(headers, sealed.Headers...), Body: sealed.Body}
+	r = wire.Request{Method: "POST", Target: profile.WithQuery(p.Addressed(wire.OriginForm(u)), sealed.Query), Host: u.Host, Headers: append(headers, sealed.Headers...), Body: sealed.Body}
 	return r, m.ID, nil
 }
 

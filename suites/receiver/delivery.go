@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (s *Subject) compose(step scenarios.Step, before earlier, r *rand.Rand, mut
 	if ref := before[step.Replay]; ref != nil {
 		return ref.again(step, mutated)
 	}
-	d := &delivery{subject: s, rand: r, before: before, now: time.Now(), path: wire.OriginPath(s.URL), query: s.URL.RawQuery}
+	d := &delivery{subject: s, rand: r, before: before, now: time.Now(), path: wire.OriginPath(s.URL), query: s.queryOf(s.URL)}
 	if err := d.draft(step, before); err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func (d *delivery) unaltered(step scenarios.Step) string {
 // draft fills in what is said before anything is signed.
 func (d *delivery) draft(step scenarios.Step, before earlier) error {
 	s, p := d.subject, d.subject.Profile
-	d.Method, d.URL, d.Event = "POST", s.URL.String(), step.Event
+	d.Method, d.URL, d.Event = "POST", p.Addressed(s.URL.String()), step.Event
 	if d.Event == "" && p.Event != nil {
 		d.Event = p.Event.Value
 	}
@@ -157,6 +158,12 @@ func (d *delivery) draft(step scenarios.Step, before earlier) error {
 		return nil
 	}
 	return d.fillBody(step)
+}
+
+// queryOf is the query of deliveries to an endpoint.
+func (s *Subject) queryOf(u *url.URL) string {
+	_, query, _ := strings.Cut(s.Profile.Addressed("?"+u.RawQuery), "?")
+	return strings.Trim(query, "&")
 }
 
 func (d *delivery) fillBody(step scenarios.Step) error {

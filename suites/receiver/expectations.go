@@ -351,13 +351,13 @@ func (t *trial) leakedSecret(d *delivery, told string) string {
 			return "the signature it expected"
 		}
 	}
-	return secretIn(told, t.subject.Keys)
+	return secretIn(told, t.subject.Profile, t.subject.Keys)
 }
 
-func secretIn(told string, keys profile.Keys) string {
-	for _, secrets := range keys {
+func secretIn(told string, p *profile.Profile, keys profile.Keys) string {
+	for name, secrets := range keys {
 		for _, secret := range secrets {
-			if strings.Contains(told, secret.Reveal()) {
+			if strings.Contains(told, p.Bare(name, secret)) {
 				return "its secret"
 			}
 		}

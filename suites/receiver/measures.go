@@ -46,6 +46,7 @@ func init() {
 		{word("", "versions", "which versions of TLS the target speaks"), []string{"tls"}, (*trial).versions},
 		{word("", "renegotiation", "whether a client can have it begin another handshake on the same connection"), []string{"tls"}, (*trial).renegotiation},
 		{word("", "signed-data", "whether a delivery is refused of which one of the data that its signature covers was changed, whichever it is"), []string{"signature", "signed-data"}, (*trial).signedData},
+		{word("", "signed-beside", "whether a delivery is refused of which one of the query parameters and headers that its signature covers was changed, whichever it is"), []string{"signature", "signed-beside"}, (*trial).signedBeside},
 		{word("", "flood", "the time to the answer right after a header of 150 wrong signatures"), []string{"signature-list"}, (*trial).flood},
 		{word("", "comparison", "whether a refusal takes the longer, the later a signature differs from the right one"), []string{"hmac"}, (*trial).comparison},
 	}

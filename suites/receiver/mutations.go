@@ -78,6 +78,10 @@ var generalMutations = mutationTable{
 	{wordWith("body", "signed-datum", scenarios.Number, "has one of the data that its signature covers changed after signing: the first, the second and so on, and round again"), afterSigning, []string{"signed-data"},
 		func(d *delivery, arg any) { d.alterDatum(arg.(int)) }},
 
+	// What is signed beside the body.
+	{wordWith("beside", "signed", scenarios.Number, "has one of the query parameters and headers that its signature covers changed after signing: the first, the second and so on, and round again"), afterSigning, []string{"signed-beside"},
+		func(d *delivery, arg any) { d.alterBeside(arg.(int)) }},
+
 	// The key.
 	{word("key", "wrong", "is signed with a key of the right form that nobody issued"), whileSigning, nil, strangersKeys},
 	{word("key", "empty", "is signed with a key of no bytes"), whileSigning, []string{"hmac"},
@@ -336,7 +340,7 @@ var generalMutations = mutationTable{
 		func(d *delivery, arg any) { d.request.Method = arg.(string) }},
 	{word("path", "other-endpoint", "is correctly signed for this endpoint and sent to another"), afterSigning, []string{"other-url", "secret"},
 		func(d *delivery, _ any) {
-			d.path, d.query = wire.OriginPath(d.subject.OtherURL), d.subject.OtherURL.RawQuery
+			d.path, d.query = wire.OriginPath(d.subject.OtherURL), d.subject.queryOf(d.subject.OtherURL)
 			d.retarget()
 		}},
 

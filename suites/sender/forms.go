@@ -244,7 +244,8 @@ func judgeTarget(t *trial, a *attempt, _ any) finding {
 		want = u.Path
 	}
 	// A proxy in front of the endpoint may take the path of its own off, or leave it.
-	if a.request.Target != want && a.request.Target != u.RequestURI() {
+	p := t.subject.Profile
+	if a.request.Target != p.Addressed(want) && a.request.Target != p.Addressed(u.RequestURI()) {
 		return failed("it requests %s, and the endpoint's URL has %s", quote(a.request.Target), quote(want))
 	}
 	return passed()

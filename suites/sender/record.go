@@ -126,7 +126,17 @@ func wayOf(a scenarios.Answer) wire.AnswerWay {
 }
 
 func (a *attempt) incoming() profile.Incoming {
-	return profile.Incoming{Method: a.request.Method, URL: a.delivery.to.url, Headers: a.request.Headers, Body: a.request.Body}
+	return profile.Incoming{Method: a.request.Method, URL: a.delivery.to.requested(a.request), Headers: a.request.Headers, Body: a.request.Body}
+}
+
+// requested is the URL of a request for it: as it is registered, with the query that was sent
+// where the provider adds to it.
+func (e *endpoint) requested(r *wire.Received) string {
+	if len(e.trial.subject.Profile.Query) == 0 {
+		return e.url
+	}
+	before, _, _ := strings.Cut(e.url, "?")
+	return before + "?" + r.Query
 }
 
 // document is what the body says.
@@ -184,7 +194,7 @@ func stampOf(p *profile.Profile, e *endpoint, r *wire.Received) string {
 	if p.Timestamp != nil && p.Timestamp.Header != "" {
 		return r.Headers.Get(p.Timestamp.Header)
 	}
-	claim, err := p.Read(profile.Incoming{Method: r.Method, URL: e.url, Headers: r.Headers, Body: r.Body})
+	claim, err := p.Read(profile.Incoming{Method: r.Method, URL: e.requested(r), Headers: r.Headers, Body: r.Body})
 	if err != nil {
 		return ""
 	}

@@ -21,7 +21,7 @@ var signatureExpectations = expectationTable{
 		judge: each(func(t *trial, a *attempt, _ any) finding { return t.verified(a, a.next) })},
 	{Entry: word("not-signed-by-old", "signs no more with the secret from before the rotation"), needs: []string{"rotation"}, judge: each(judgeNotOld)},
 	{Entry: word("not-default-key", "signs with no key that anybody could guess: empty, well-known, or the secret's text where it is to be decoded"), needs: []string{"hmac"}, judge: each(judgeDefaultKey)},
-	{Entry: namesOf("covers", []string{"id", "timestamp", "body", "data"}, "covers these parts with its signature"), needs: []string{"secret"}, judge: judgeCovers},
+	{Entry: namesOf("covers", []string{"id", "timestamp", "body", "data", "beside"}, "covers these parts with its signature"), needs: []string{"secret"}, judge: judgeCovers},
 	{Entry: word("no-weak-signature", "sends no signature of a broken algorithm beside the strong one"), needs: []string{"signature"}, judge: each(judgeWeak)},
 	{Entry: word("secret-strength", "invents secrets of 24 to 64 bytes that do not repeat themselves"), needs: []string{"issued-secret", "shared-secret"}, absent: true, judge: judgeStrength},
 	{Entry: word("secrets-differ", "invents another secret for every endpoint"), needs: []string{"issued-secret", "shared-secret"}, absent: true, judge: judgeSecretsDiffer},
@@ -71,7 +71,7 @@ func judgeDefaultKey(t *trial, a *attempt, _ any) finding {
 	if err != nil {
 		return failed("its signature cannot be read: %s", err)
 	}
-	m := profile.Message{ID: claim.ID, Timestamp: claim.Timestamp, Event: claim.Event, Method: a.request.Method, URL: a.delivery.to.url, Body: a.request.Body}
+	m := profile.Message{ID: claim.ID, Timestamp: claim.Timestamp, Event: claim.Event, Method: a.request.Method, URL: a.incoming().URL, Headers: a.request.Headers, Body: a.request.Body}
 	for _, o := range claim.Offers {
 		code, err := o.Scheme.Decode(o.Text)
 		if err != nil || !o.Scheme.HMAC() {
@@ -164,6 +164,11 @@ func changePart(p *profile.Profile, a *attempt, part string) (all []changed) {
 	case part == "data":
 		for _, pointer := range p.Data() {
 			alter("datum at "+pointer+" of the body", pointer)
+		}
+		return all
+	case part == "beside":
+		for _, b := range p.Beside() {
+			all = append(all, changed{b.String(), b.Alter(in)})
 		}
 		return all
 	case part == "id" && p.ID != nil && p.ID.Header != "":

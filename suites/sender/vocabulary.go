@@ -98,6 +98,7 @@ var capabilities = capabilityTable{
 	{word("body-signed", "covers the body with its signature"), of((*profile.Profile).BodySigned), profileLacks("does not sign the body")},
 	{word("json-body", "sends JSON"), of((*profile.Profile).JSONBody), profileLacks("sends forms, and no JSON")},
 	{word("signed-data", "covers single data of the body with its signature, and not all of it"), of(func(p *profile.Profile) bool { return len(p.Data()) > 0 }), profileLacks("signs no single data of the body")},
+	{word("signed-beside", "covers single query parameters or headers with its signature"), of(func(p *profile.Profile) bool { return p.Signed() && len(p.Beside()) > 0 }), profileLacks("signs no single query parameter or header")},
 	{word("kept-secret", "keeps its secret to itself"), of(func(p *profile.Profile) bool { return !p.Signature.SendsSecret() }), profileLacks("sends the secret itself")},
 	{word("event", "names the type of the event"), of(func(p *profile.Profile) bool { return p.Event != nil }), profileLacks("names no event type")},
 	{word("envelope", "has payloads of the form that Standard Webhooks recommends"), of(hasEnvelope), profileLacks("has payloads of another form than type, timestamp and data")},

@@ -38,6 +38,7 @@ type order struct {
 	bodies  []bodyForm
 	weights []float64 // of the bodies, cumulated
 	over    bodyForm
+	url     string // that is signed
 	host    string // its line
 	garbage string // the lines of signatures that cannot be read
 	late    time.Duration
@@ -54,6 +55,7 @@ type bodyForm struct {
 
 func newOrder(t Target, p Plan) (*order, error) {
 	o := &order{target: t, seed: p.Seed}
+	o.url = t.Profile.Addressed(t.URL.String())
 	if len(t.Other) == 0 && t.Profile.Signed() {
 		o.target.Other = t.Profile.Forged(rand.New(rand.NewPCG(p.Seed, 0xf0)), t.Keys)
 	}
@@ -103,7 +105,7 @@ type signer struct {
 
 // line is a request line, with parameters that carry a secret.
 func (o *order) line(query string) string {
-	return "POST " + profile.WithQuery(wire.OriginForm(o.target.URL), query) + " HTTP/1.1\r\n"
+	return "POST " + profile.WithQuery(o.target.Profile.Addressed(wire.OriginForm(o.target.URL)), query) + " HTTP/1.1\r\n"
 }
 
 func (o *order) signer(keys profile.Keys) (signer, error) {
@@ -116,7 +118,7 @@ func (o *order) signer(keys profile.Keys) (signer, error) {
 
 // stamper signs what is sent with the given keys.
 func (o *order) stamper(keys profile.Keys) (*profile.Stamper, error) {
-	return o.target.Profile.Stamper(profile.Message{Method: "POST", URL: o.target.URL.String()}, keys, o.target.Headers)
+	return o.target.Profile.Stamper(profile.Message{Method: "POST", URL: o.url}, keys, o.target.Headers)
 }
 
 func (o *order) makeBodies(b Bodies, oversized bool) error {

@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/hookanvil/hookanvil/fixtures/profile"
 	"github.com/hookanvil/hookanvil/reports"
@@ -42,8 +43,10 @@ func (t *trial) signedData(ctx context.Context) finding {
 // alterBeside changes one of the query parameters and headers that the signature covers.
 func (d *delivery) alterBeside(n int) {
 	all := d.subject.Profile.Beside()
-	altered := all[(max(n, 1)-1)%len(all)].Alter(profile.Incoming{URL: d.request.Target, Headers: d.request.Headers})
-	d.request.Target, d.request.Headers = altered.URL, altered.Headers
+	altered := all[(max(n, 1)-1)%len(all)].Alter(profile.Incoming{URL: d.URL, Headers: d.request.Headers})
+	d.URL, d.request.Headers = altered.URL, altered.Headers
+	_, d.query, _ = strings.Cut(d.URL, "?")
+	d.retarget()
 }
 
 // signedBeside judges the same of what the signature covers beside the body.

@@ -16,7 +16,7 @@ import (
 
 // arguments are values for the mutations that take one.
 var arguments = map[string]any{
-	"body appended": "\n", "body signed-datum": 9, "body prepended": "\ufeff", "key guessed": "changeme", "signature truncated": 8,
+	"body appended": "\n", "body signed-datum": 9, "beside signed": 1, "body prepended": "\ufeff", "key guessed": "changeme", "signature truncated": 8,
 	"signature labelled": "v9,", "signature tailed": "!", "signature hmac": "sha512", "signature over": "{event}",
 	"signature replaced": "nonsense", "signature beside-unknown": "v9,abcd", "signature flood": 3,
 	"signature under": "X-Other-Signature", "id text": "{id}/x", "id long": 300, "timestamp altered": 10 * time.Second,

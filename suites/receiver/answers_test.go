@@ -64,9 +64,9 @@ func TestDueAnswers(t *testing.T) {
 		"plain text":        {"ssf-push", formYAML, taken, with(func(a *saying) { a.contentType = "text/plain" }), reports.Fail, "a content type that is not application/json"},
 		"silent":            {"xero", formYAML, saying{status: 200}, saying{status: 401}, reports.Pass, ""},
 		"not silent":        {"xero", formYAML, saying{status: 200}, saying{status: 401, body: "no"}, reports.Fail, "with a body, where none is due"},
-		"of no form":        {"github", "needs: [due-refusal-form]\n" + formYAML, saying{status: 200}, saying{status: 401}, reports.Skip, "leaves it open"},
-		"of any status":     {"github", "needs: [due-refusal-status]\n" + statusYAML, saying{status: 200}, saying{status: 401}, reports.Skip, "leaves it open"},
-		"of any kind":       {"github", "needs: [due-acknowledgement]\n" + dueYAML, saying{status: 200}, saying{status: 401}, reports.Skip, "leaves it open"},
+		"of no form":        {"github", formYAML, saying{status: 200}, saying{status: 401}, reports.Skip, "leaves it open"},
+		"of any status":     {"github", statusYAML, saying{status: 200}, saying{status: 401}, reports.Skip, "leaves it open"},
+		"of any kind":       {"github", dueYAML, saying{status: 200}, saying{status: 401}, reports.Skip, "leaves it open"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, c.profile).serve(func(w http.ResponseWriter, authentic bool, _ []byte) {

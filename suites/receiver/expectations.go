@@ -80,9 +80,9 @@ func init() {
 		{Entry: word("", "called", "fetches the URL that the request names"), judge: judgeCalled},
 		{Entry: word("", "uncalled", "fetches no URL that the request names"), negative: true, judge: judgeUncalled},
 		{Entry: word("", "challenge-inert", "shows what it was asked as no HTML: under another content type, or not as it stood"), negative: true, judge: judgeChallengeInert},
-		{Entry: word("", "acknowledged-as-due", "acknowledges the delivery with an answer of the form that the provider wants"), judge: judgeDueAcknowledgement},
-		{Entry: word("", "refused-by-due-status", "refuses the delivery with a status by which the provider wants it refused, and does not act on it"), negative: true, judge: judgeDueStatus},
-		{Entry: word("", "refused-in-due-form", "refuses the delivery with an answer of the form that the provider wants, and does not act on it"), negative: true, judge: judgeDueForm},
+		{Entry: word("", "acknowledged-as-due", "acknowledges the delivery with an answer of the form that the provider wants"), needs: []string{"due-acknowledgement"}, judge: judgeDueAcknowledgement},
+		{Entry: word("", "refused-by-due-status", "refuses the delivery with a status by which the provider wants it refused, and does not act on it"), negative: true, needs: []string{"due-refusal-status"}, judge: judgeDueStatus},
+		{Entry: word("", "refused-in-due-form", "refuses the delivery with an answer of the form that the provider wants, and does not act on it"), negative: true, needs: []string{"due-refusal-form"}, judge: judgeDueForm},
 		{Entry: word("", "no-cookie", "sets no cookie"), judge: judgeNoCookie},
 	}
 }

@@ -203,7 +203,7 @@ func (c cause) watches(r Result) bool {
 	return len(c.in) == 0 || slices.Contains(c.in, suite)
 }
 
-// prevails tells whether the cause shows in nearly all of the cases that it would show in.
+// prevails tells whether enough of what it would show in is found as the cause would have it.
 func (c cause) prevails(results []Result) bool {
 	so, all := 0, 0
 	for _, r := range results {

@@ -98,6 +98,7 @@ type pageCase struct {
 	StatusOnly                     bool
 	Figures                        []string
 	Timeline                       *timeline
+	Undrawn                        bool // there is one, and no room for it
 	Exchanges                      []pageExchange
 	Measured                       []measured
 	Reproduce                      string
@@ -173,7 +174,7 @@ func pageOf(run *Run) reportPage {
 			p.Indexed += n
 		}
 	}
-	p.fold(run)
+	p.fold(run, teller)
 	for _, key := range []string{"fail", "warn", "inconclusive", knownFailure, "pass", "skip"} {
 		if slices.ContainsFunc(run.Results, func(r Result) bool { return groupOf(r) == key }) {
 			p.Choices = append(p.Choices, pageChoice{key, verdictWords[key]})
@@ -301,7 +302,7 @@ func barsOf(t Totals) (bars []pageBar) {
 }
 
 // fold gathers what passed and what was skipped, by suite.
-func (p *reportPage) fold(run *Run) {
+func (p *reportPage) fold(run *Run, t *teller) {
 	at := map[string]int{}
 	counts := []Totals{}
 	for _, r := range run.Results {
@@ -317,8 +318,8 @@ func (p *reportPage) fold(run *Run) {
 		}
 		c := caseOf(r)
 		c.Figures = figuresOf(r)
-		if r.ofSender() && r.Verdict == Pass {
-			c.Timeline = timelineOf(r.Evidence, run.Subject.Schedule)
+		if r.Verdict == Pass {
+			t.draw(r, &c)
 		}
 		p.Folds[i].Rows = append(p.Folds[i].Rows, c)
 		counts[i].add(r)
@@ -404,9 +405,7 @@ func (t *teller) tell(r Result) pageCase {
 	if r.Absorbed != nil {
 		c.Measured = append(c.Measured, r.Absorbed.measured())
 	}
-	if r.ofSender() {
-		c.Timeline = timelineOf(r.Evidence, t.run.Subject.Schedule)
-	}
+	t.draw(r, &c)
 	shownFully := shownInFull(r, false)
 	for i, x := range r.Evidence {
 		t.left -= bytesOfExchange
@@ -417,6 +416,20 @@ func (t *teller) tell(r Result) pageCase {
 		c.Exchanges = append(c.Exchanges, t.exchange(r, x, shownFully[i]))
 	}
 	return c
+}
+
+// draw draws the attempts of a sender.
+func (t *teller) draw(r Result, c *pageCase) {
+	if !r.ofSender() {
+		return
+	}
+	drawn := timelineOf(r.Evidence, t.run.Subject.Schedule)
+	weight := drawn.weight()
+	if c.Undrawn = weight > max(t.left, 0); c.Undrawn {
+		return
+	}
+	c.Timeline = drawn
+	t.left -= weight
 }
 
 // exchange is one exchange: open where the result is about it.

@@ -168,6 +168,29 @@ func TestHTMLOfNothingButFailures(t *testing.T) {
 	}
 }
 
+// Attempts are drawn as long as there is room, and it is said where there is none.
+func TestHTMLOfManySenders(t *testing.T) {
+	run := sampleSenderRun()
+	tried := run.Results[6]
+	for n := range 300 {
+		r := tried
+		r.ID = fmt.Sprintf("%s-%d", r.ID, n)
+		if n%3 == 0 {
+			r.Verdict, r.Reason = reports.Pass, ""
+		}
+		run.Results = append(run.Results, r)
+	}
+	page := htmlOf(t, run)
+	drawn, undrawn := strings.Count(page, "<h4>Attempts over time"), strings.Count(page, "attempts are not drawn")
+	t.Logf("%d KiB, %d drawn and %d not", len(page)>>10, drawn, undrawn)
+	if len(page) > 1_000_000 {
+		t.Errorf("%d bytes", len(page))
+	}
+	if drawn < 50 || undrawn == 0 || drawn+undrawn < 300 {
+		t.Errorf("%d are drawn, and of %d it is said that they are not", drawn, undrawn)
+	}
+}
+
 // The first thing that the page says is what the terminal says last.
 func TestHTMLSaysWhatTheTerminalSays(t *testing.T) {
 	stale := sampleRun()

@@ -93,6 +93,18 @@ func timelineOf(evidence []Exchange, schedule []float64) *timeline {
 	return t
 }
 
+// weight is about how many bytes of a page it takes.
+func (t *timeline) weight() int {
+	if t == nil {
+		return 0
+	}
+	n := 1300 + 120*len(t.Below)
+	for _, row := range t.Rows {
+		n += 120 + len(row.Name) + 270*len(row.Waits) + 190*len(row.Asked) + (440+len(row.Name))*len(row.Attempts)
+	}
+	return n
+}
+
 // row adds a delivery.
 func (t *timeline) row(name string, attempts []Exchange, schedule []float64, s timeScale, y float64) {
 	row := timelineRow{Name: clip(name, 90), Y: y, Label: y - 22}

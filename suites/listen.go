@@ -234,7 +234,7 @@ func (l *Listener) arrival(r *wire.Received) Arrival {
 func (l *Listener) reply(a *Arrival) wire.Reply {
 	next, attempt := l.script.take(a.ID)
 	a.Attempt, a.Answer = attempt, next.String()
-	reply := next.reply()
+	reply := next.reply(l.judge.profileOf(a.Delivery))
 	reply.Delay = l.settings.Delay
 	if reply.Delay > 0 {
 		a.Answer += " after " + reply.Delay.String()
@@ -417,8 +417,12 @@ type scriptedAnswer struct {
 	number int
 }
 
-func (a scriptedAnswer) reply() wire.Reply {
+// reply is the answer to a delivery of a profile, which may be nil.
+func (a scriptedAnswer) reply(p *profile.Profile) wire.Reply {
 	base := wire.Reply{Status: a.status}
+	if p != nil {
+		base = p.Answered(a.status)
+	}
 	if a.way.Name == "" {
 		return base
 	}

@@ -116,7 +116,7 @@ func (s answerScript) connected(netip.AddrPort, int) *wire.Reply {
 		return nil
 	}
 	s.state.connections++
-	reply := s.atConnect[min(n, len(s.atConnect)-1)].reply()
+	reply := s.atConnect[min(n, len(s.atConnect)-1)].reply(nil)
 	return &reply
 }
 

@@ -3,6 +3,7 @@ package suites_test
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/hookanvil/hookanvil/suites"
@@ -27,5 +28,23 @@ func TestListenAnswersHandshakes(t *testing.T) {
 	}
 	if status := post(t, x.url, `{}`); status != http.StatusInternalServerError {
 		t.Errorf("a delivery is answered %d", status)
+	}
+}
+
+// A delivery is acknowledged as the provider wants it: Dropbox Sign sends again what is not
+// answered with its text.
+func TestListenAcknowledgesAsIsDue(t *testing.T) {
+	x := listen(t, suites.Settings{Profile: "dropbox-sign"}, suites.ListenSettings{Answer: "200,500"})
+	for _, want := range []string{"Hello API Event Received", ""} {
+		got, err := http.Post(x.url, "application/json", strings.NewReader(`{"event":{"event_type":"callback_test","event_time":"1","event_hash":"00"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer got.Body.Close()
+		body, err := io.ReadAll(got.Body)
+		if err != nil || string(body) != want {
+			t.Errorf("%d %s %v, want %s", got.StatusCode, body, err, want)
+		}
+		<-x.arrivals
 	}
 }

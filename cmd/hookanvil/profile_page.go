@@ -158,7 +158,7 @@ func answerFacts(a *profile.Answer) string {
 		return ""
 	}
 	var facts []string
-	for _, text := range []string{a.Status, a.ContentType} {
+	for _, text := range []string{a.Status, a.ContentType, a.Text} {
 		if text != "" {
 			facts = append(facts, text)
 		}

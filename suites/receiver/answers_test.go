@@ -50,6 +50,8 @@ func TestDueAnswers(t *testing.T) {
 		"empty":             {"ssf-push", dueYAML, taken, code, reports.Pass, ""},
 		"not empty":         {"ssf-push", dueYAML, saying{status: 202, body: "ok"}, code, reports.Fail, "with a body, where none is due"},
 		"not taken":         {"ssf-push", dueYAML, saying{status: 200}, code, reports.Inconclusive, "was not accepted"},
+		"with the text":     {"dropbox-sign", dueYAML, saying{200, "text/plain", "", "Hello API Event Received"}, saying{status: 401}, reports.Pass, ""},
+		"in other words":    {"dropbox-sign", dueYAML, saying{200, "text/plain", "", "received"}, saying{status: 401}, reports.Fail, "with a body that does not hold Hello API Event Received"},
 		"400":               {"ssf-push", statusYAML, taken, code, reports.Pass, ""},
 		"401":               {"ssf-push", statusYAML, taken, with(func(a *saying) { a.status = 401 }), reports.Fail, "answered 401 Unauthorized, where 400 is due"},
 		"500":               {"ssf-push", statusYAML, taken, with(func(a *saying) { a.status = 500 }), reports.Fail, "answered 500"},

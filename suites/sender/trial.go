@@ -383,7 +383,11 @@ func (t *trial) close() {
 
 // replyOf makes an answer of what the scenario says.
 func (t *trial) replyOf(a scenarios.Answer) wire.Reply {
-	r := wire.Reply{Status: statusOf(a), Delay: a.Wait(t.endDeadline()), Hold: t.holdOf()}
+	r := t.subject.Profile.Answered(statusOf(a))
+	r.Delay, r.Hold = a.Wait(t.endDeadline()), t.holdOf()
+	for name := range a.Headers {
+		r.Headers.Del(name)
+	}
 	for name, value := range a.Headers {
 		r.Headers.Add(name, t.fill(value))
 	}

@@ -339,6 +339,7 @@ func (s *Session) keep(c scenarios.Case, result reports.Result) {
 		result.Evidence = nil
 	}
 	result.File, result.Line = placeOf(c)
+	result.Duration = result.Duration.Truncate(time.Microsecond) // as it is kept: reports of it sum up alike
 	result = s.config.Redactor.CleanResult(result)
 	if s.journal != nil {
 		_ = s.recorded(s.journal.Record(result))

@@ -15,6 +15,7 @@ import (
 // The cause that is told before the cases is that which the subject has, in the words that
 // the judges use today; and a narrow defect has none.
 func TestCauseThatIsTold(t *testing.T) {
+	needsMinutes(t)
 	for defect, want := range map[string]string{
 		"accept-all":                    "accepts deliveries whoever has signed them",
 		"accepts-any-signature":         "accepts deliveries whoever has signed them",

@@ -23,17 +23,26 @@ func (d *delivery) alterDatum(n int) {
 	}
 }
 
-// signedData judges, for each of the data that the signature covers, a delivery in which
-// it was changed: a case of its own, between its controls.
+// signedData judges deliveries in which the data that the signature covers were changed.
 func (t *trial) signedData(ctx context.Context) finding {
+	var places []string
+	for _, pointer := range t.subject.Profile.Data() {
+		places = append(places, "at "+pointer+" of the body")
+	}
+	return t.eachRejected(ctx, "body", "signed-datum", places)
+}
+
+// eachRejected judges, for each of the things that a numbered mutation changes, a delivery in
+// which it was changed: a case of its own, between its controls.
+func (t *trial) eachRejected(ctx context.Context, part, mutation string, places []string) finding {
 	whole := t.c
 	defer func() { t.c = whole }()
-	for i, pointer := range t.subject.Profile.Data() {
+	for i, place := range places {
 		t.c = whole
 		t.c.Measure, t.c.Expect = "", scenarios.Expect{{Name: "rejected"}}
-		t.c.Send = scenarios.Steps{{Mutate: &scenarios.Mutation{Part: "body", Word: scenarios.Word{Name: "signed-datum", Arg: i + 1}}}}
+		t.c.Send = scenarios.Steps{{Mutate: &scenarios.Mutation{Part: part, Word: scenarios.Word{Name: mutation, Arg: i + 1}}}}
 		if f := t.judge(ctx); f.verdict != reports.Pass {
-			f.reason = fmt.Sprintf("with another text at %s of the body: %s", pointer, f.reason)
+			f.reason = fmt.Sprintf("with another text %s: %s", place, f.reason)
 			return f
 		}
 	}
@@ -51,16 +60,9 @@ func (d *delivery) alterBeside(n int) {
 
 // signedBeside judges the same of what the signature covers beside the body.
 func (t *trial) signedBeside(ctx context.Context) finding {
-	whole := t.c
-	defer func() { t.c = whole }()
-	for i, b := range t.subject.Profile.Beside() {
-		t.c = whole
-		t.c.Measure, t.c.Expect = "", scenarios.Expect{{Name: "rejected"}}
-		t.c.Send = scenarios.Steps{{Mutate: &scenarios.Mutation{Part: "beside", Word: scenarios.Word{Name: "signed", Arg: i + 1}}}}
-		if f := t.judge(ctx); f.verdict != reports.Pass {
-			f.reason = fmt.Sprintf("with another text in the %s: %s", b, f.reason)
-			return f
-		}
+	var places []string
+	for _, b := range t.subject.Profile.Beside() {
+		places = append(places, "in the "+b.String())
 	}
-	return passed()
+	return t.eachRejected(ctx, "beside", "signed", places)
 }

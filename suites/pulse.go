@@ -32,25 +32,30 @@ const (
 )
 
 // startPulse beats until the returned function is called.
-func startPulse() (*pulse, func()) {
+func startPulse() (p *pulse, stop func()) {
 	now := time.Now()
-	p := &pulse{mono: now, wall: now}
-	ticker, stopped := time.NewTicker(pulseEvery), make(chan struct{})
-	var beating sync.WaitGroup
-	beating.Go(func() {
+	p = &pulse{mono: now, wall: now}
+	return p, every(pulseEvery, func() { p.beat(time.Now()) })
+}
+
+// every calls do again and again, until the returned function is called.
+func every(d time.Duration, do func()) (stop func()) {
+	ticker, stopped := time.NewTicker(d), make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
 		for {
 			select {
 			case <-ticker.C:
-				p.beat(time.Now())
+				do()
 			case <-stopped:
 				return
 			}
 		}
 	})
-	return p, func() {
+	return func() {
 		ticker.Stop()
 		close(stopped)
-		beating.Wait()
+		running.Wait()
 	}
 }
 

@@ -436,23 +436,7 @@ func (s *Session) everySecond() (stop func()) {
 	if s.config.Watch == nil {
 		return func() {}
 	}
-	ticker, stopped := time.NewTicker(time.Second), make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		for {
-			select {
-			case <-ticker.C:
-				s.update(func(*Progress) {})
-			case <-stopped:
-				return
-			}
-		}
-	})
-	return func() {
-		ticker.Stop()
-		close(stopped)
-		watching.Wait()
-	}
+	return every(time.Second, func() { s.update(func(*Progress) {}) })
 }
 
 // dismiss lets the judge go: it listens no more.

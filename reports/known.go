@@ -19,10 +19,7 @@ type Known struct {
 // only some cases were selected, give the entries of those and the entries that
 // name no case at all.
 func Apply(run *Run, known []Known, now time.Time) {
-	at := map[string]*Result{}
-	for i := range run.Results {
-		at[run.Results[i].ID] = &run.Results[i]
-	}
+	at := run.byID()
 	for _, k := range known {
 		result := at[k.ID]
 		switch {
@@ -34,7 +31,7 @@ func Apply(run *Run, known []Known, now time.Time) {
 			// Not judged: whether the failure is still there cannot be told.
 		case k.Over(now):
 			result.Known = ""
-			run.Notes = append(run.Notes, fmt.Sprintf("known failure %s was excused until %s: repair it, or decide anew (%s)", k.ID, k.Until.Format(time.DateOnly), k.Reason))
+			run.Notes = append(run.Notes, fmt.Sprintf("known failure %s %s", k.ID, k.Expired()))
 		default:
 			result.Known = k.Reason
 		}
@@ -45,6 +42,11 @@ func Apply(run *Run, known []Known, now time.Time) {
 func (r *Run) stale(k Known, why string) {
 	r.Stale = append(r.Stale, k.ID)
 	r.Notes = append(r.Notes, fmt.Sprintf("known failure %s %s: take it off the list", k.ID, why))
+}
+
+// Expired completes what is said of a failure whose entry is over.
+func (k Known) Expired() string {
+	return fmt.Sprintf("was excused until %s: repair it, or decide anew (%s)", k.Until.Format(time.DateOnly), k.Reason)
 }
 
 // Over tells whether the last day on which the failure is accepted is past.

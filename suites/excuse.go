@@ -55,16 +55,14 @@ func (c Config) standing(r reports.Result, now time.Time) standing {
 	case i >= 0 && r.Verdict == reports.Pass:
 		return standing{stale: fmt.Sprintf("known failure %s passes now: take it off the list", r.ID)}
 	case i >= 0 && failed && c.Known[i].Over(now):
-		return standing{stale: fmt.Sprintf("it was excused until %s: repair it, or decide anew (%s)", day(c.Known[i].Until), c.Known[i].Reason)}
+		return standing{stale: "it " + c.Known[i].Expired()}
 	case i >= 0 && failed && c.Known[i].Reason != "":
-		return standing{excuse: fmt.Sprintf("known failure, until %s: %s", day(c.Known[i].Until), c.Known[i].Reason)}
+		return standing{excuse: fmt.Sprintf("known failure, until %s: %s", c.Known[i].Until.Format(time.DateOnly), c.Known[i].Reason)}
 	case c.Baseline != nil:
 		return standing{excuse: c.Baseline.Excuse(r)}
 	}
 	return standing{}
 }
-
-func day(t time.Time) string { return t.Format(time.DateOnly) }
 
 // knownFor reads the known failures for a test, in which an entry that names no case is a
 // mistake: nobody would read the note on it.

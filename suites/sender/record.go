@@ -144,6 +144,12 @@ func (a *attempt) document() []byte {
 	return a.delivery.trial().subject.Profile.Document(a.request.Body)
 }
 
+// acknowledgement is the answer to what is of no interest to the case.
+func (t *trial) acknowledgement() wire.Reply {
+	p := t.subject.Profile
+	return p.Answered(p.Acknowledges())
+}
+
 // arrive takes a request for an endpoint: finds the delivery that it is an attempt
 // of, and says what to answer. It is no attempt where the case is over, or where it
 // carries the token of another case.
@@ -157,21 +163,20 @@ func (t *trial) arrive(e *endpoint, carried *event, r *wire.Received) (*attempt,
 			return nil, *reply
 		}
 	}
-	p := t.subject.Profile
-	acknowledged := p.Answered(p.Acknowledges())
 	// A greeting that some senders send to a new endpoint is no event of the case.
 	greeting := len(t.events) == 0 && !e.canary()
 	if t.over || foreign || greeting {
-		return nil, acknowledged
+		return nil, t.acknowledgement()
 	}
 	if t.taken >= mostAttempts || t.bytes+len(r.Body) > mostBytes {
 		return nil, wire.Reply{Status: 503} // there is enough to judge by
 	}
 	t.taken, t.bytes = t.taken+1, t.bytes+len(r.Body)
 	a := &attempt{request: r, arrived: r.Start, whole: time.Now()}
+	p := t.subject.Profile
 	a.id, a.stamp = p.DeliveryID(r.Headers, r.Body), stampOf(p, e, r)
 	if carried == nil && !t.house.claim(t, a.id, r.Body) {
-		return nil, acknowledged
+		return nil, t.acknowledgement()
 	}
 	d := t.deliveryOf(e, carried, a)
 	a.delivery, a.n = d, len(d.attempts)+1
